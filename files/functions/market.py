@@ -64,7 +64,8 @@ def maintenance_at(
     """Begin and end of the weekly maintenance in which, or up to `after` its end, the moment is; None: in none."""
     here = moment.astimezone(zone(sessions))
     midnight = datetime(here.year, here.month, here.day, tzinfo=here.tzinfo)
-    begins, ends = (midnight + since for since in MAINTENANCE)
+    # Of a time that the clock skips in spring: as if it had been set already, so that no host is started before it.
+    begins, ends = ((midnight + since).replace(fold=1) for since in MAINTENANCE)
     return (begins, ends) if here.weekday() == SUNDAY and begins <= here < ends + after else None
 
 

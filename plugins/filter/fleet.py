@@ -20,6 +20,7 @@ from runbook.aws.functions import REMINDER, deployed
 from runbook.fleet import account, indices, shares
 from runbook.fleet.calendar import calendar_beside
 from runbook.fleet.trouble import explain_result
+from runbook.tokens import places
 from runbook.tokens.function_policies import statements
 
 
@@ -93,6 +94,13 @@ def host_volume_gib(
     return volume_gib(most, system_gib, kept_days, megabytes)
 
 
+def login_refusal(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> str:
+    """Why roles in AWS may not read the logins that these hosts are to use; `variables` are all hosts' (hostvars)."""
+    names = ("harvester_settings", "harvester_market", "aws_account_managed", "aws_identity_schwab")
+    found = {host: {name: variables[host][name] for name in names if name in variables[host]} for host in fleet}
+    return " ".join(filter(None, (places.login_refusal(host, _plain(each)) for host, each in found.items())))
+
+
 def _lists(file: str) -> list[IndexList]:
     return indices.current(Path(file)) if file else []
 
@@ -146,6 +154,7 @@ class FilterModule:
             "function_statements": function_statements,
             "index_lists_beside": indices.lists_beside,
             "is_address_in": is_address_in,
+            "login_refusal": login_refusal,
             "market_zone": market_zone,
             "role_variables": role_variables,
             "share_of": share_of,

@@ -89,6 +89,27 @@ def test_phases_that_the_hours_cut_or_miss_are_named_once() -> None:
     assert list(cuts.find_cuts(market, CALENDAR, PHASES, HOURS, (date(2026, 11, 2), 50))) == []
 
 
+@pytest.mark.parametrize(
+    ("start", "stop", "found"),
+    [
+        ("09:15", "15:15", None),
+        ("09:15", "15:14", "it runs 09:15 to 15:14, which cuts continuous (09:15 to 15:15)"),
+        ("09:16", "15:15", "it runs 09:16 to 15:15, which cuts continuous (09:15 to 15:15)"),
+        ("15:15", "16:00", "it runs 15:15 to 16:00, which misses continuous (09:15 to 15:15)"),
+        ("15:14", "16:00", "it runs 15:14 to 16:00, which cuts continuous (09:15 to 15:15)"),
+        ("08:00", "09:15", "it runs 08:00 to 09:15, which misses continuous (09:15 to 15:15)"),
+        ("08:00", "09:16", "it runs 08:00 to 09:16, which cuts continuous (09:15 to 15:15)"),
+    ],
+)
+def test_hours_that_touch_a_phase_miss_it_and_hours_that_are_its_own_cut_nothing(
+    start: str, stop: str, found: str | None
+) -> None:
+    wanted = application(start=start, stop=stop)
+
+    said = [sentence for _, sentence in cuts.find_cuts(wanted, CALENDAR, ("continuous",), HOURS, (MONDAY, 1))]
+    assert said == ([found] if found else [])
+
+
 def test_doctor_says_so_and_its_remedy_ends_it() -> None:
     variables = {
         "application_source": "x",

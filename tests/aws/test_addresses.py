@@ -7,6 +7,7 @@ import httpx
 import pytest
 from tests.aws.account import NAMES
 
+from runbook.aws.environment import Environment
 from runbook.doctor import aws as checks
 from runbook.doctor.finding import Severity
 
@@ -31,7 +32,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def here(**variables: Any) -> Any:
     client = SimpleNamespace(get_function_url_config=lambda FunctionName: {"FunctionUrl": f"{URL}{FunctionName}/"})
     known = {"aws_functions_deployed": [], "broker_account": "XX00000", **variables}
-    return SimpleNamespace(variables=known, names=NAMES, account=SimpleNamespace(client=lambda _: client))
+    account: Any = SimpleNamespace(client=lambda _: client)
+    return Environment(known, NAMES, account)
 
 
 CASES = [

@@ -117,6 +117,18 @@ def test_a_list_of_hosts_that_differs_is_kept_aside(place: Path) -> None:
     assert "# mine" not in file.read_text("utf-8")
 
 
+def test_each_list_of_hosts_that_was_edited_is_kept_aside(place: Path) -> None:
+    write(place)
+    file = place / "aws_ec2.yml"
+    for number in range(3):
+        file.write_text(file.read_text("utf-8") + f"# mine, {number}\n", encoding="utf-8")
+        write(place)
+
+    kept = sorted(path.name for path in place.glob("*.bak*"))
+    assert kept == ["aws_ec2.yml.bak", "aws_ec2.yml.bak.2", "aws_ec2.yml.bak.3"]
+    assert [f"mine, {number}" in (place / name).read_text("utf-8") for number, name in enumerate(kept)] == [True] * 3
+
+
 def test_what_the_account_cannot_have_is_written_as_left_out_and_comes_back_with_the_right_to_it(place: Path) -> None:
     write(place)
     missing = {"aws_functions_page_concurrency": "Too few.", "aws_watch_budget_dollars": "No right."}

@@ -114,9 +114,9 @@ class World:
                 self.push_token()
             for host in self.hosts:
                 self._live(host)
-            self.cloud.now = minute + CALLED_AFTER
+            self.cloud.now = after(minute, CALLED_AFTER)
             self._call_what_is_due(minute)
-            self.cloud.now = minute + MINUTE
+            self.cloud.now = after(minute, MINUTE)
 
     def openings(self) -> list[datetime]:
         """When continuous trading began, on each day up to now."""
@@ -241,16 +241,21 @@ def deployed(folder: Path, calendar: TradingCalendar, today: date) -> Iterator[d
 
 @contextmanager
 def living(
-    rendered: Any, modules: dict[str, ModuleType], calendar: TradingCalendar, begin: datetime
+    rendered: Any, modules: dict[str, ModuleType], calendar: TradingCalendar, begin: datetime, kind: type[World] = World
 ) -> Iterator[World]:
     """A world whose time is that of all clocks of ours."""
-    world = World(rendered, modules, calendar, begin)
+    world = kind(rendered, modules, calendar, begin)
 
     def wall_ns(_: SystemClock) -> int:
         return int(world.now.timestamp()) * NS_PER_SECOND
 
     with world.cloud.reached(), mock.patch.object(SystemClock, "wall_ns", wall_ns):
         yield world
+
+
+def after(moment: datetime, length: timedelta) -> datetime:
+    """So much later, also where the market's clock is set in between."""
+    return (moment.astimezone(UTC) + length).astimezone(moment.tzinfo)
 
 
 def ist(text: str) -> datetime:

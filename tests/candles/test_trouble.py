@@ -52,3 +52,10 @@ def test_a_memory_that_cannot_be_read_is_none() -> None:
 
 def test_a_failure_before_a_round_without_any_data_counts_after_it() -> None:
     assert rounds("A", "AB", "A") == [([], []), ([ALL], []), ([A], [ALL])]
+
+
+def test_a_round_without_any_data_is_of_all_symbols_and_counts_for_no_single_one() -> None:
+    """The next round, in which one fails and the others come, is its first failure: the one after it may heal it."""
+    assert rounds("AB", "A", "") == [([ALL], []), ([], [ALL]), ([], [])]
+    assert rounds("AB", "A", "A") == [([ALL], []), ([], [ALL]), ([A], [])]
+    assert rounds("", "AB", "B", "A", "A") == [([], []), ([ALL], []), ([], [ALL]), ([], []), ([A], [])]

@@ -15,7 +15,8 @@ from tests.recorder.fakes import make_token
 
 EXPIRED, NONE = make_token(1_000_000_000), "x" * 40
 TOKEN = ("token-check", "token-file")
-DATED = ("sessions", "due", "close", "export", "upload", "deliver", "deliver-raw", "deliver-rows", "athena-ddl")
+DELIVERING = ("deliver", "deliver-raw", "deliver-rows")
+DATED = ("sessions", "due", "close", "export", "upload", *DELIVERING, "athena-ddl", "compare-candles")
 WRITING = (
     "token-file",
     "secret-file",

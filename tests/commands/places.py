@@ -183,6 +183,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "deliver": ["deliver"],
         "deliver-raw": ["deliver-raw"],
         "deliver-rows": ["deliver-rows", "--json"],
+        "compare-candles": ["compare-candles", "--date", CLOSED],
         "backfill": ["backfill", "--since", "2026-11-02"],
         "build-history": ["build-history"],
         **{

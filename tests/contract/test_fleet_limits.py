@@ -1,10 +1,12 @@
-"""A fleet that asks more of the broker than its account may is refused before a host is touched, by Ansible itself."""
+"""What a fleet asks of broker and AWS beyond what it may is refused before a host is touched, by Ansible itself."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 BIN = Path(sys.executable).parent
 SHOW = """
@@ -19,9 +21,9 @@ SHOW = """
 """
 
 
-def play(root: Path, playbook: Path | str, inventory: Path) -> subprocess.CompletedProcess[str]:
+def play(root: Path, playbook: Path | str, inventory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    command = ["ansible-playbook", str(playbook), "--inventory", str(inventory)]
+    command = ["ansible-playbook", str(playbook), "--inventory", str(inventory), *options]
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -60,3 +62,19 @@ def test_what_it_may_is_shared_out(root: Path, tmp_path: Path) -> None:
     shares = [json.loads((tmp_path / f"{name}.json").read_text())["broker"] for name in ("h1", "h2", "h3")]
     assert [share["requests_per_minute"] for share in shares] == [66, 66, 66]
     assert sum(share["requests_per_second"] for share in shares) == 10
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)], ids=["run", "check"])
+def test_a_login_that_the_role_in_aws_may_not_read_is_refused_before_any_host(
+    root: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    settings = {"token": {"source": "{{ 'ssm' }}", "parameter": "/alpha-harvester/paper/schwab/access-token"}}
+    hosts = {"us-1": {"ansible_host": "192.0.2.1", "harvester_settings": settings, "harvester_market": "us"}}
+    stated = {"aws_identity_schwab": "secretsmanager"}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"harvesters": {"hosts": hosts, "vars": stated}}))
+
+    refused = play(root, "playbooks/preflight.yml", tmp_path / "hosts.yml", *options)
+
+    assert refused.returncode == 2
+    said = " ".join(refused.stdout.split())
+    assert "us-1: aws_identity_schwab is secretsmanager, so its role reads the login there alone" in said

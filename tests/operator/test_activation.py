@@ -201,3 +201,21 @@ def test_what_changed_or_never_was_well_is_verified(
     }
 
     assert render(role, "{{ " + condition + " }}", **given) is verified
+
+
+@pytest.mark.parametrize(
+    ("deployment", "check_mode", "pruned"),
+    [("c3-2", False, True), ("c3-2", True, False), ("b2-1", False, False), ("b2-1", True, False)],
+)
+def test_old_deployments_go_after_a_switch_alone(
+    role: dict[str, Any], deployment: str, check_mode: bool, pruned: bool
+) -> None:
+    """And the one that ran before is still the way back: a deploy that changes nothing takes nothing away."""
+    [task] = tasks("prune.yml")
+    given = {"__harvester_deployment": deployment, "__harvester_before": WELL, "ansible_check_mode": check_mode}
+
+    assert render(role, f"{{{{ {task['when']} }}}}", **given) is pruned
+    order = [
+        task["ansible.builtin.import_tasks"] for task in tasks("main.yml") if "ansible.builtin.import_tasks" in task
+    ]
+    assert order.index("activate.yml") < order.index("prune.yml")

@@ -1,6 +1,7 @@
 """The filters that inventory, playbooks and roles render by."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,3 +63,35 @@ def test_names_of_a_fleet_are_numbered_from_one(filters: ModuleType) -> None:
     assert len(names) == 3 and len(set(names)) == 3
     assert [name.rpartition("-")[2] for name in names] == [name.rpartition("-")[2] for name in sorted(names)]
     assert all(name.startswith(filters.fleet_stem("alpha", "test")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("market", "managed", "stated", "source", "says"),
+    [
+        ("us", True, None, "ssm", ""),
+        ("us", True, None, "secretsmanager", "aws_identity_schwab is ssm, .*source is secretsmanager"),
+        ("us", True, "secretsmanager", "secretsmanager", ""),
+        ("us", True, "secretsmanager", "ssm", "aws_identity_schwab is secretsmanager, .*source is ssm"),
+        ("us", True, "", "ssm", "aws_identity_schwab is empty, so its role reads no login, .*source is ssm"),
+        ("us", True, "secretsmanager", "file", ""),
+        ("us", False, None, "secretsmanager", ""),
+        ("us", False, "ssm", "secretsmanager", "aws_identity_schwab is ssm, "),
+        ("nse", True, None, "ssm", ""),
+        ("nse", True, None, "secretsmanager", ""),
+        ("nse", True, "ssm", "ssm", ""),
+        ("nse", True, "secretsmanager", "ssm", "in place of Fyers' token, and its market is nse. Take it out"),
+    ],
+)
+def test_a_login_that_the_role_may_not_read_is_refused(
+    filters: ModuleType, market: str, managed: bool, stated: str | None, source: str, says: str
+) -> None:
+    """None: the inventory leaves aws_identity_schwab to the roles."""
+    variables = {"harvester_market": market, "harvester_settings": {"token": {"source": source}}}
+    variables |= {"aws_account_managed": managed} | ({} if stated is None else {"aws_identity_schwab": stated})
+    refused = filters.login_refusal({"h1": variables, "other": {"harvester_market": "us"}}, ["h1"])
+
+    assert bool(refused) == bool(says) and re.search(says, refused)
+
+
+def test_hosts_without_settings_use_a_file(filters: ModuleType) -> None:
+    assert filters.login_refusal({"h1": {"aws_account_managed": True, "harvester_market": "us"}}, ["h1"]) == ""

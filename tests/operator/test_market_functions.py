@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -62,6 +62,10 @@ def test_thanksgiving_has_no_session_and_the_friday_has(
         ("2026-10-25T07:00:00+00:00", "2026-10-25T06:50:00+00:00"),
         ("2026-11-08T08:00:00+00:00", "2026-11-08T07:50:00+00:00"),
         ("2026-11-08T07:00:00+00:00", None), ("2026-11-09T08:00:00+00:00", None),
+        ("2026-11-01T07:49:00+00:00", None), ("2026-11-01T09:59:00+00:00", "2026-11-01T07:50:00+00:00"),
+        ("2026-11-01T10:00:00+00:00", None),
+        ("2027-03-14T06:59:00+00:00", None), ("2027-03-14T07:00:00+00:00", "2027-03-14T06:50:00+00:00"),
+        ("2027-03-14T08:59:00+00:00", "2027-03-14T06:50:00+00:00"), ("2027-03-14T09:00:00+00:00", None),
     ],
 )  # fmt: skip
 def test_hosts_are_maintained_in_the_markets_own_sunday_night(
@@ -69,4 +73,21 @@ def test_hosts_are_maintained_in_the_markets_own_sunday_night(
 ) -> None:
     found = market.maintenance_at(datetime.fromisoformat(moment), timedelta(0), sessions)
 
-    assert (found[0] if found else None) == (datetime.fromisoformat(begins) if begins else None)
+    assert (found[0].astimezone(UTC) if found else None) == (datetime.fromisoformat(begins) if begins else None)
+
+
+@pytest.mark.parametrize("sunday", ["2027-03-07", "2027-03-14", "2027-03-21", "2026-10-25", "2026-11-01"])
+def test_a_moment_of_the_maintenance_is_between_its_begin_and_its_end_also_when_the_clock_is_set(
+    market: ModuleType, sessions: Path, sunday: str
+) -> None:
+    """On 2027-03-14 New York's clock skips from 02:00 to 03:00: 02:50 is never shown, and hosts start at 03:00."""
+    since = datetime.fromisoformat(f"{sunday}T00:00:00+00:00")
+    minutes = [since + timedelta(minutes=number) for number in range(36 * 60)]
+    inside = {at: found for at in minutes if (found := market.maintenance_at(at, timedelta(0), sessions))}
+
+    assert len({*inside.values()}) == 1, "of one maintenance all calls say the same"
+    begins, ends = (edge.astimezone(UTC) for edge in next(iter(inside.values())))
+    assert all(begins <= at < ends for at in inside), "a host that was started in it was started after its begin"
+    assert max(inside) == ends - timedelta(minutes=1)
+    shown = [f"{at.astimezone(market.zone(sessions)):%H:%M}" for at in (min(inside), ends)]
+    assert shown == ["03:00" if sunday == "2027-03-14" else "02:50", "05:00"]

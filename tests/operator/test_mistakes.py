@@ -83,6 +83,7 @@ def endings(request: pytest.FixtureRequest, original: Path) -> Iterator[Callable
         yield lambda mistake, way: running[mistake, way].result()
 
 
+@pytest.mark.few
 @pytest.mark.parametrize(("mistake", "way"), rows())
 def test_a_mistake_ends_with_its_code_and_its_sentence_and_loses_nothing(
     mistake: Mistake, way: Way, endings: Callable[[Mistake, Way], Ending]

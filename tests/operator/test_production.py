@@ -62,6 +62,7 @@ class Answers:
         self.compared = [
             {"name": "rows", "date": str(FRIDAY), "place": "db:5432", "rows": 9, "equal": 9, "left_out": ""}
         ]
+        self.bars = [{"symbol": "NSE:SBIN-EQ", "bars": 20, "differing": [], "problem": ""}]
         self.asked: list[str] = []
 
     def run(self, _: SshConnection, command: Sequence[str], **__: Any) -> "subprocess.CompletedProcess[bytes]":
@@ -79,6 +80,8 @@ class Answers:
             answer = self.report
         elif " deliver-rows " in said:
             answer = self.compared
+        elif " compare-candles " in said:
+            answer = self.bars
         elif " job list" in said:
             answer = {"jobs": self.jobs}
         return subprocess.CompletedProcess(list(command), 0, json.dumps(answer).encode(), b"")
@@ -108,7 +111,7 @@ def test_a_host_of_which_all_was_seen_passes_and_is_asked_for_the_newest_closed_
     found = findings()
 
     assert {name: each.level for name, each in found.items()} == dict.fromkeys(
-        ("recorded day", "bucket", "rows", "live page", "channels", "restored backup"), Severity.OK
+        ("recorded day", "last bars", "bucket", "rows", "live page", "channels", "restored backup"), Severity.OK
     )
     assert not any(each.fix for each in found.values())
     assert found["recorded day"].detail == "2026-11-27: the feed, seen"
@@ -181,6 +184,31 @@ def test_rows_that_are_not_those_of_the_lake_are_told_whatever_the_receipt_says(
         "./inv deliver --date 2026-11-27"[-27:],
     )
     assert "9 of 9" not in found.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "says", "fix"),
+    [
+        ({"differing": ["it was 600", "it was 601"]}, "2026-11-27: 2 bars differ: it was 600", "./inv query"),
+        ({"bars": 0, "problem": "timeout, no answer"}, "2026-11-27: timeout, no answer", "./inv token-push"),
+    ],
+    ids=["two differ", "not asked"],
+)
+def test_last_bars_that_the_broker_says_otherwise_are_told(
+    answers: Answers, changes: dict[str, Any], says: str, fix: str
+) -> None:
+    assert findings()["last bars"].detail == "2026-11-27: 20 of 20 bars of 1 symbols are what the broker says now"
+    answers.bars.append(answers.bars[0] | changes)
+
+    found = findings()["last bars"]
+
+    assert (found.level, found.detail, fix in found.fix) == ("fail", says, True)
+    assert any(said.endswith("compare-candles --json --date 2026-11-27") for said in answers.asked)
+
+
+def test_a_host_that_records_no_candles_has_no_bars_to_compare(answers: Answers) -> None:
+    assert findings(feeds=["fyers-rest"])["last bars"].level == "none"
+    assert not any("compare-candles" in said for said in answers.asked)
 
 
 def test_one_of_several_that_waits_hides_none_that_is_missing(answers: Answers) -> None:
@@ -331,5 +359,6 @@ def test_hosts_that_sleep_or_whose_settings_are_refused_fail_and_the_others_are_
     assert [(each.name, each.level) for each in found[:2]] == [("h1: host", "fail"), ("h2: settings", "fail")]
     assert "./inv wake" in found[0].fix
     assert [each.name for each in found[2:]] == [
-        "h3: recorded day", "h3: bucket", "h3: rows", "h3: live page", "h3: channels", "h3: restored backup", "trail",
+        "h3: recorded day", "h3: last bars", "h3: bucket", "h3: rows",
+        "h3: live page", "h3: channels", "h3: restored backup", "trail",
     ]  # fmt: skip

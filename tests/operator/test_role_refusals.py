@@ -59,6 +59,10 @@ REFUSALS: dict[tuple[str, str], tuple[list[dict[str, Any]], list[dict[str, Any]]
         [{"__harvester_refusal": ""}],
         [{"__harvester_refusal": "too many requests"}],
     ),
+    ("preflight.yml", "Refuse a login that the host's role in AWS may not read"): (
+        [{"__harvester_login_refusal": ""}],
+        [{"__harvester_login_refusal": "h1: aws_identity_schwab is ssm"}],
+    ),
     ("preflight.yml", "Refuse to configure what is not deployed"): (
         [before() | {"__harvester_whole": False}, before(current="") | {"__harvester_whole": True}],
         [before(current="") | {"__harvester_whole": False}],

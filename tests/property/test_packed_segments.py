@@ -5,6 +5,7 @@ import lzma
 import random
 import struct
 from collections.abc import Iterator
+from functools import cache
 
 import google_crc32c
 import numpy as np
@@ -192,9 +193,17 @@ def test_sums_undo_differences(rows: list[tuple[int, int]]) -> None:
     assert groups.sums(groups.differences(values)).tolist() == values.tolist()
 
 
+ZEROS = bytes(1 << 26)
+
+
+@cache
+def compressed(body: bytes) -> bytes:
+    return lzma.compress(body, lzma.FORMAT_RAW, filters=packed.LZMA)
+
+
 def framed(body: bytes, count: int, size: int) -> bytes:
     """A packed segment whose first block has these columns."""
-    small = lzma.compress(body, lzma.FORMAT_RAW, filters=packed.LZMA)
+    small = compressed(body)
     head = packed.HEAD.pack(packed.FORM, len(small), count, size, 0)[:-4]
     return head + google_crc32c.value(head).to_bytes(4, "little") + small
 
@@ -206,13 +215,15 @@ def framed(body: bytes, count: int, size: int) -> bytes:
 )
 def test_a_block_is_not_believed_that_it_is_huge(count: int, size: int) -> None:
     """Not even one whose columns are a gigabyte of zeros in some kilobytes."""
-    bomb = framed(bytes(1 << 26), count, size)
+    bomb = framed(ZEROS, count, size)
     assert len(bomb) < 1 << 14
     with pytest.raises(OSError, match="damaged"):
         unpack(bomb)
 
 
-def test_records_that_do_not_compress_come_back_too() -> None:
+def test_records_that_do_not_compress_come_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of them and a part of the next."""
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 1 << 19)
     chance = random.Random(3)
     count = packed.BLOCK_BYTES // 40 + 100
     numbers = sorted(chance.sample(range(1 << 62), count))

@@ -12,6 +12,7 @@ from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_settings
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 from harvester.base.market import midnight_ns
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import hours_of
@@ -24,6 +25,7 @@ from harvester.dues.judge import is_settled, judge, judge_again, ledger_of, over
 from harvester.dues.settled import read_settled, settle
 from harvester.dues.uploads import UploadSource
 from harvester.health.facts import Unit
+from harvester.jobs.ask import EARLY_NS
 from harvester.jobs.model import JobsFile
 from harvester.jobs.records import Records, Result, Running
 from harvester.jobs.schedule import Hours, read_schedule
@@ -193,6 +195,23 @@ def test_each_time_of_a_job_is_met_by_a_run_of_its_own(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("early_ns", "meets"),
+    [(0, "12:00"), (EARLY_NS - 1, "12:00"), (EARLY_NS, "12:00"), (EARLY_NS + 1, "06:00"), (HOUR_NS, "06:00")],
+)
+def test_a_run_that_begins_before_a_time_is_of_that_one_or_of_the_one_before_and_never_of_both(
+    folder: Path, early_ns: int, meets: str
+) -> None:
+    """Timers may be some seconds early: who failed at 06:00 is not well by the run of 12:00."""
+    record(folder, midnight_ns(DAY) + 6 * HOUR_NS, "failed", cause="it ended with 1")
+    record(folder, midnight_ns(DAY) + 12 * HOUR_NS - early_ns, "ok", seconds=1)
+
+    found = states(JobSource([job("copy", "every 6h")], folder, hours), midnight_ns(DAY) + 13 * HOUR_NS)
+
+    assert [at for at, state, _ in found if state in ("met", "late")] == [meets]
+    assert found[1][2] == ("failed: it ended with 1" if meets == "12:00" else "")
+
+
 def test_of_a_run_that_failed_its_unit_told_and_of_none_the_ledger_does(folder: Path) -> None:
     record(folder, midnight_ns(DAY) + 6 * HOUR_NS, "timeout", cause="it did not end within 600 s")
     source = JobSource([job("copy", "every 6h")], folder, hours)
@@ -333,6 +352,9 @@ def test_a_lack_of_next_to_nothing_is_not_rounded_away(lake: Path) -> None:
     entry = feed_entry(lake, "fyers-rest", symbols={"A": polls})
 
     assert (entry.proof, entry.cause) == ("generation 1, 99.99 % of it", "0.01 % is lacking: timeout 0.01 %")
+    polls["gaps_by_cause"] = {"timeout": 1, "no_token": 0}
+    none = feed_entry(lake, "fyers-rest", symbols={"A": polls})
+    assert none.cause == "0.01 % is lacking: timeout 0.01 %, no_token 0 %"
 
 
 def test_a_day_that_was_closed_in_time_stays_so_when_it_is_closed_again_weeks_later(lake: Path) -> None:
@@ -384,7 +406,7 @@ def test_an_upload_is_met_by_the_receipt_of_the_manifest_in_force(lake: Path) ->
     [manifest] = (lake / "lake").glob(f"manifest/date={DAY}/*/manifest.json")
     receipt.write_text(json.dumps({"manifest": json.loads(manifest.read_text())["self_sha256"], "files": []}))
     os.utime(receipt, ns=(CLOSE_NS + 5 * HOUR_NS,) * 2)
-    assert entry().state == "met"
+    assert (entry().state, entry().proof) == ("met", "each file and the manifest are verified there")
     os.utime(receipt, ns=(CLOSE_NS + 5 * HOUR_NS + NS_PER_SECOND,) * 2)
     assert entry().state == "late"
 
@@ -411,6 +433,15 @@ def test_a_settled_day_reads_as_it_was_written(tmp_path: Path) -> None:
     assert settled
     assert settled.entries == entries
     assert read_settled(tmp_path, DAY + timedelta(days=1)) is None
+
+
+def test_a_ledger_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "dues").write_text("a file where the folder should be")
+
+    with pytest.raises(
+        HarvesterError, match=r"dues/2026-11-23.json: .* cannot be written .* Free disk space, or correct"
+    ):
+        settle(tmp_path, DAY, "h1", [], OPEN_NS)
 
 
 def test_the_ledger_in_words() -> None:

@@ -17,10 +17,10 @@ from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.health.facts import Unit
 from harvester.jobs import listing, process
-from harvester.jobs.model import Job, JobsFile
+from harvester.jobs.model import Job, JobsFile, Proof
 from harvester.jobs.plan import plan_units
 from harvester.jobs.records import Record, Records, Running
-from harvester.jobs.run import run_job
+from harvester.jobs.run import prove, run_job
 from harvester.jobs.unit import close_record
 from lab.testing import wait_until
 
@@ -215,6 +215,19 @@ def test_a_run_is_only_well_when_it_is_proven(
     assert (record.result, record.proof or record.cause) == (result, words.format(home=home))
 
 
+@pytest.mark.parametrize(
+    ("written_ns", "result"),
+    [(OPEN_NS - 1, "unproven"), (OPEN_NS, "ok"), (OPEN_NS + 700_000_000, "ok"), (OPEN_NS + HOUR_NS, "ok")],
+)
+def test_a_file_of_the_second_in_which_the_run_began_proves_it_where_a_file_system_keeps_whole_seconds(
+    tmp_path: Path, environment: dict[str, str], written_ns: int, result: str
+) -> None:
+    (tmp_path / "out").write_text("rows")
+    os.utime(tmp_path / "out", ns=(written_ns, written_ns))
+
+    assert prove(Proof(file=tmp_path / "out"), OPEN_NS + 700_000_000, environment, str(tmp_path))[0] == result
+
+
 def test_a_run_that_is_told_to_stop_ends_its_program_and_says_so(records: Records, environment: dict[str, str]) -> None:
     ready = Path(environment["HOME"], "ready")
 
@@ -266,6 +279,15 @@ def test_a_line_that_a_power_cut_tore_costs_no_other(tmp_path: Path, records: Re
     records.append(well)
 
     assert records.read(DAY, DAY) == [well, well]
+
+
+def test_each_record_is_a_line_and_nothing_else_is_in_the_file(tmp_path: Path, records: Records) -> None:
+    for number in range(3):
+        records.append(Running(job="copy", began_ns=OPEN_NS + number).end(OPEN_NS + number, "ok"))
+
+    lines = (tmp_path / "copy" / f"{DAY}.jsonl").read_bytes().split(b"\n")
+    assert [json.loads(line)["began_ns"] for line in lines[:-1]] == [OPEN_NS, OPEN_NS + 1, OPEN_NS + 2]
+    assert lines[-1] == b""
 
 
 def test_records_are_kept_for_two_months(tmp_path: Path, records: Records) -> None:
@@ -404,8 +426,16 @@ def test_the_command_of_a_built_in_job_records_itself(host: Path, monkeypatch: p
     monkeypatch.setenv("HARVESTER_JOB", "verify")
     assert cli.run(["verify", str(host / "no-lake")]) != 0
     monkeypatch.setenv("HARVESTER_JOB", "verify")
-    monkeypatch.setattr(cli, "_dispatch", lambda _: 0)
+    running: list[Running | None] = []
+
+    def work(_: object) -> int:
+        running.append(Records(host / "jobs/verify").running())
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", work)
     assert cli.run(["verify"]) == 0
+    assert running == [Running(job="verify", began_ns=OPEN_NS, invocation="9a")], "and is seen while it runs"
+    assert Records(host / "jobs/verify").running() is None
 
     bad, well = Records(host / "jobs/verify").read(DAY, DAY)
     assert (bad.result, well.result, well.invocation) == ("failed", "ok", "9a")
@@ -437,6 +467,34 @@ def test_a_job_that_a_person_asks_for_runs_once_whatever_its_times_say(
     (host / "jobs/bad").rmdir()
     assert cli.run(["job", "now", "bad"]) == 1
     assert "that bad is asked for cannot be noted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("later_ns", "runs"),
+    [
+        (0, True),
+        (600 * NS_PER_SECOND - 1, True),
+        (600 * NS_PER_SECOND, False),
+        (48 * HOUR_NS, False),
+        (-HOUR_NS, False),
+    ],
+)
+def test_a_wish_whose_start_never_came_is_not_granted_by_a_timer_days_later(
+    host: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    later_ns: int,
+    runs: bool,
+) -> None:
+    """As where systemd refused the start, or joined it to a run under way: the next timer may be a holiday's."""
+    now = [OPEN_NS]
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: now[0])
+    assert cli.run(["job", "now", "well"]) == 0
+    now[0] += later_ns
+
+    for run in (runs, False):
+        assert cli.run(["job", "run", "well", "--if-due"]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == ("well: ok" if run else "well is not due now.")
 
 
 def test_the_list_has_each_job_with_its_newest_record(

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,16 +25,14 @@ REGION, GROUP, HOST = "ap-south-1", "/alpha-harvester/test/hosts", "alpha-harves
 AWS_BYTES, AWS_EVENTS, AWS_EVENT_BYTES, AWS_SPAN_MS = 1_048_576, 10_000, 262_144, 86_400_000
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 An event may be of 1 MB by now, and was of 256 KiB for years."""
-JOURNALCTL = """#!/usr/bin/env python3
-import json, sys
-folder = {folder!r}
-with open(folder + "/asked", "a") as asked:
-    print(json.dumps(sys.argv[1:]), file=asked)
-after = next((word.partition("=")[2] for word in sys.argv if word.startswith("--after-cursor=")), None)
-lines = open(folder + "/journal.jsonl").read().splitlines()
-known = [json.loads(line).get("__CURSOR") for line in lines]
-for line in lines[known.index(after) + 1 if after in known else 0:]:
-    print(line)
+JOURNALCTL = r"""#!/bin/sh
+cd {folder} || exit
+after=
+for word; do case $word in --after-cursor=*) after=${{word#*=}} ;; esac; done
+(IFS=$(printf '\037'); printf '%s\n' "$*") >>asked
+place=$(grep -nF -m 1 "\"__CURSOR\": \"$after\"" journal.jsonl)
+place=${{place%%:*}}
+tail -n +$((${{place:-0}} + 1)) journal.jsonl
 """
 Go = Callable[..., int]
 
@@ -50,7 +49,7 @@ class Journald:
         self.file.touch()
         program = folder / "bin" / "journalctl"
         program.parent.mkdir()
-        program.write_text(JOURNALCTL.format(folder=str(folder)), encoding="utf-8")
+        program.write_text(JOURNALCTL.format(folder=shlex.quote(str(folder))), encoding="utf-8")
         program.chmod(0o755)
 
     def says(self, *messages: Any, at: float | None = None, **fields: Any) -> None:
@@ -64,7 +63,7 @@ class Journald:
 
     @property
     def asked(self) -> list[list[str]]:
-        return [json.loads(line) for line in (self.folder / "asked").read_text("utf-8").splitlines()]
+        return [line.split("\x1f") for line in (self.folder / "asked").read_text("utf-8").split("\n")[:-1]]
 
 
 class Wire:
@@ -383,7 +382,7 @@ def test_journalctl_that_fails_is_told_after_what_it_gave_was_sent(
 ) -> None:
     journald.says("one")
     program = tmp_path / "bin" / "journalctl"
-    program.write_text(program.read_text("utf-8") + "\nsys.exit('Failed to open: Bad message')\n", encoding="utf-8")
+    program.write_text(program.read_text("utf-8") + "echo Failed to open: Bad message >&2\nexit 1\n", encoding="utf-8")
 
     assert go() == 1
     assert "journalctl ended with 1: Failed to open: Bad message." in capsys.readouterr().err

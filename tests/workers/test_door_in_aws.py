@@ -20,7 +20,6 @@ from tests.workers.training import FAULTS, training
 from tests.workers.weeks import MINUTE
 
 from harvester.calendar import TradingCalendar
-from harvester.workers.door.bucket import WAITING
 from harvester.workers.reports import MAX_BYTES
 from harvester.workers.round import look_at
 from runbook.aws.archives import build
@@ -146,13 +145,16 @@ def test_a_door_without_tokens_lets_nobody_in_and_says_what_stores_them(
 
 
 def test_a_bucket_that_takes_nothing_is_said_and_a_full_inbox_too(
-    door: Door, capsys: pytest.CaptureFixture[str]
+    door: Door, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    most = 3
+    monkeypatch.setattr("harvester.workers.door.bucket.WAITING", most)
     body = json.dumps(REPORT).encode()
-    for number in range(WAITING):
+    for number in range(most - 1):
         door.s3.put_object(Bucket=BUCKET, Key=f"{INBOX}/{number}.json", Body=b"{}")
+    assert door.ask("POST", "/report_error", body)[0] != 500 and len(door.waiting()) == most
     assert door.ask("POST", "/report_error", body) == (500, {"status": "error", "reason": "not kept; send it again"})
-    assert f"{WAITING} reports of colab wait already" in capsys.readouterr().out
+    assert f"{most} reports of colab wait already" in capsys.readouterr().out
     for key in door.waiting():
         door.s3.delete_object(Bucket=BUCKET, Key=key)
     door.s3.delete_bucket(Bucket=BUCKET)

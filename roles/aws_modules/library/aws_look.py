@@ -53,6 +53,10 @@ options:
     description: Whether that account has tokens that are refreshed without a login.
     type: bool
     default: false
+  market:
+    description: The market of the environment, nse or us. Some functions know the broker of one alone.
+    type: str
+    default: nse
   hosts:
     description: Whether the environment has hosts. Some functions see to them.
     type: bool
@@ -108,7 +112,7 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     feed = feed_of(arguments["feed_symbols"], arguments["feed_prefix"], arguments["host_feeds"])
     account, refresh = arguments["broker_account"], arguments["broker_refresh"]
     means = {"account": account, "refresh": refresh, "feed": bool(feed), "hosts": arguments["hosts"]}
-    means["door"] = arguments["worker_door"]
+    means |= {"door": arguments["worker_door"], "market": arguments["market"]}
     functions = chosen(arguments["functions"], **means)
     found = read_account(here, names, functions=functions, **{key: arguments[key] for key in keys})
     return Outcome({}, {}, {"look": found})

@@ -110,6 +110,25 @@ def test_a_token_that_is_no_good_is_said_once_and_judged_anew(handover: Handover
     assert handover.version == "ssm:3"
 
 
+def test_a_token_that_was_refused_and_then_taken_is_said_again_when_it_is_refused_again(handover: Handover) -> None:
+    """What was said of it while the clock was wrong silences nothing that comes later."""
+    handover.clock.step(10)
+    assert len(handover.poll(StoredToken(OLD, "ssm:1"))) == 1
+    for _ in range(2):
+        handover.clock.step(-20)
+        handover.path.unlink(missing_ok=True)
+        with structlog.testing.capture_logs() as taken:
+            asyncio.run(handover.agent.poll())
+            handover.agent.restore()
+        assert "token_handed_over" in [line["event"] for line in taken]
+        handover.clock.step(20)
+        handover.path.unlink()
+        with structlog.testing.capture_logs() as refused:
+            handover.agent.restore()
+            handover.agent.restore()
+        assert [line["event"] for line in refused].count("token_refused") == 1
+
+
 def test_a_token_that_cannot_be_handed_over_is_tried_at_each_poll(tmp_path: Path) -> None:
     handover = Handover(tmp_path / "missing")
     for _ in range(2):

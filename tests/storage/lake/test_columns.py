@@ -289,39 +289,53 @@ def test_an_index_has_each_value_in_its_column(streamed, at: int | None, precisi
     assert [row[name] for name in names] == expected
 
 
-@pytest.mark.few
-@pytest.mark.parametrize("level", range(5))
-@pytest.mark.parametrize("side", ["bid", "ask"])
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ((-5, 7, 1), (-5, 7, 1)),
-        ((0, 7, 1), (0, 7, 1)),
-        ((9, 0, 0), (9, 0, 0)),
-        ((9, 2**32 - 1, 2**31 + 1), (9, 2**32 - 1, 2**31 + 1)),
-        ((0, 0, 3), (None, 0, 0)),
-        ((None, 7, 1), (None, 0, 0)),
-        ((9, None, 1), (9, 0, 1)),
-        ((9, 7, None), (9, 7, 0)),
-        ((None, None, None), (None, 0, 0)),
-    ],
-)
-def test_a_level_of_a_book_is_in_its_place_or_absent(
-    streamed, level: int, side: str, given: tuple[int | None, ...], expected: tuple[int | None, ...]
-) -> None:
-    values: list[int | None] = list(levels_of(1))
-    plain = {name: levels_of(1)[10 * at : 10 * at + 10] for at, name in enumerate(("px", "qty", "ord"))}
-    place = level + 5 * (side == "ask")
-    for at, value in enumerate(given):
-        values[10 * at + place] = value
+LEVEL_VALUES: list[tuple[tuple[int | None, ...], tuple[int | None, ...]]] = [
+    ((-5, 7, 1), (-5, 7, 1)),
+    ((0, 7, 1), (0, 7, 1)),
+    ((9, 0, 0), (9, 0, 0)),
+    ((9, 2**32 - 1, 2**31 + 1), (9, 2**32 - 1, 2**31 + 1)),
+    ((0, 0, 3), (None, 0, 0)),
+    ((None, 7, 1), (None, 0, 0)),
+    ((9, None, 1), (9, 0, 1)),
+    ((9, 7, None), (9, 7, 0)),
+    ((None, None, None), (None, 0, 0)),
+]
+"""Price, number and orders of a level as the wire gives them, and as the table has them."""
 
-    row = stream_one(streamed, "depth", hsm.snapshot(2, hsm.Topic("dp|nse_cm|3045"), values))
 
-    for what, value in zip(("px", "qty", "ord"), expected, strict=True):
-        plain[what][place] = value
-        name = "px_paise" if what == "px" else what
-        assert row[f"bid_{name}"] + row[f"ask_{name}"] == plain[what]
-    assert row["valid"] == (None not in given), "each value of a valid book was given"
+def test_a_level_of_a_book_is_in_its_place_or_absent(streamed) -> None:
+    """Each of these values at each level of both sides, the ten levels of a book different ones."""
+    topic, books, expected = hsm.Topic("dp|nse_cm|3045"), [], []
+    for turn in range(len(LEVEL_VALUES)):
+        given, wanted = zip(*(LEVEL_VALUES[(turn + place) % len(LEVEL_VALUES)] for place in range(10)), strict=True)
+        values = [*levels_of(1)]
+        for what, column in enumerate(zip(*given, strict=True)):
+            values[10 * what : 10 * what + 10] = column
+        books.append(hsm.snapshot(2, topic, values))
+        expected.append([[*column] for column in zip(*wanted, strict=True)])
+
+    stream_one(streamed, "depth", *books)
+
+    names = ("px_paise", "qty", "ord")
+    found = streamed.table("depth", SBIN)
+    assert [[row[f"bid_{name}"] + row[f"ask_{name}"] for name in names] for row in found] == expected
+
+
+def test_a_book_of_which_one_value_was_not_given_is_not_valid_and_all_else_is_in_its_place(streamed) -> None:
+    topic, whole = hsm.Topic("dp|nse_cm|3045"), levels_of(1)
+    lacking = [[None if at == number else value for at, value in enumerate(whole)] for number in range(30)]
+
+    stream_one(streamed, "depth", *(hsm.snapshot(2, topic, values) for values in (whole, *lacking)))
+
+    first, *others = streamed.table("depth", SBIN)
+    assert (first["valid"], [row["valid"] for row in others]) == (True, [False] * 30)
+    for number, row in enumerate(others):
+        for what, name in enumerate(("px_paise", "qty", "ord")):
+            levels = whole[10 * what : 10 * what + 10]
+            if number % 10 == number - 10 * what or (what and number < 10):
+                levels = [*levels]
+                levels[number % 10] = None if not what else 0
+            assert row[f"bid_{name}"] + row[f"ask_{name}"] == levels, (number, name)
 
 
 @pytest.mark.few

@@ -33,11 +33,11 @@ def test_the_file_is_the_old_one_to_the_letter(closed) -> None:
     assert lines[-1] == "" and b"\r" not in path.read_bytes()
 
 
-def test_rows_come_in_the_order_of_their_times(closed) -> None:
+def test_rows_come_in_the_order_of_their_times_and_of_one_time_by_symbol(closed) -> None:
     path, _ = export_csv(closed.lake, DAY, closed.root / "out")
     with path.open() as file:
-        times = [row["timestamp"] for row in csv.DictReader(file)]
-    assert times == sorted(times) and len(times) == 40
+        places = [(row["timestamp"], row["symbol"]) for row in csv.DictReader(file)]
+    assert places == sorted(places) and len({time for time, _ in places}) == 20 and len(places) == 40
 
 
 @pytest.mark.parametrize(("shared_rows", "group_rows"), [(1, 16_384), (8, 16)], ids=["own groups", "a tail is shared"])

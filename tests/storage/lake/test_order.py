@@ -334,3 +334,14 @@ def test_days_are_due_from_the_first_that_was_recorded_and_a_month_back_at_most(
     close_empty(lake, date(2026, 8, 3))
     for today, earliest in ((date(2026, 11, 19), date(2026, 10, 19)), (date(2026, 11, 20), date(2026, 10, 21))):
         assert pending_days(journal, lake, "lab1", [calendar], ("continuous",), today)[0] == earliest, "20th: a holiday"
+
+
+def test_whatever_is_put_in_order_by_numpy_keeps_the_order_of_what_is_equal(root: Path) -> None:
+    """numpy's own choice keeps it in short arrays alone, such as those of tests."""
+    sources = [path for name in ("harvester", "runbook") for path in (root / "files" / name / "src").rglob("*.py")]
+    lines = [(path.name, line.strip()) for path in sources for line in path.read_text("utf-8").splitlines()]
+    calls = [(name, line) for name, line in lines if "np.argsort(" in line]
+
+    assert len(calls) > 10
+    # The rank of names of which each is there once keeps no order.
+    assert [line for name, line in calls if 'kind="stable"' not in line and name != "merge.py"] == []

@@ -118,7 +118,7 @@ def _tell(place: StreamedPlace, seed: int) -> None:
     same_as_without(place)
 
 
-def some(place: StreamedPlace, sealed: Callable[[], object], until: float = 90) -> SocketRecorder:
+def some(place: StreamedPlace, sealed: Callable[[], object], until: float = 41) -> SocketRecorder:
     """A session of two shares with a segment every ten seconds."""
     recorder = place.sockets()
     recorder.open()
@@ -264,7 +264,7 @@ def test_slices_end_where_polls_begin(streamed: StreamedPlace) -> None:
 
 def test_a_slice_is_made_of_what_has_settled_and_is_enough(streamed: StreamedPlace) -> None:
     made: list[int] = []
-    end(some(streamed, lambda: made.append(slice_up(streamed, least_rows=30, settled_ns=10 * NS_PER_SECOND))))
+    end(some(streamed, lambda: made.append(slice_up(streamed, least_rows=30, settled_ns=10 * NS_PER_SECOND)), 90))
     assert made == [0, 0, 1, 0, 1, 0, 1, 0]
     same_as_without(streamed)
     assert len(files(streamed, "quotes")) == 4

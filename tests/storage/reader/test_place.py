@@ -2,10 +2,13 @@
 
 from datetime import date
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from harvester.lake.layout import Partition
+from harvester.reader.errors import UnreachableLakeError
 from harvester.reader.place import Place
 
 FOLDER = "lake/manifest/date=2026-11-20/host=nse-1"
@@ -34,3 +37,22 @@ def test_of_a_folder_the_one_without_a_number_counts(tmp_path: Path) -> None:
 
     assert place.partitions() == [PARTITION]
     assert place.read_manifest(PARTITION) == b"manifest.json"
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("lake", PermissionError(13, "Permission denied"), "Permission denied. Read it as its owner"),
+        ("lake", OSError(5, "Input/output error"), r"cannot be listed \(\[Errno 5\] Input/output error\)"),
+        ("s3://bucket/lake", PermissionError(13, "AWS Error ACCESS_DENIED"), "credentials .AWS_PROFILE."),
+        ("s3://bucket/lake", OSError(5, "AWS Error SLOW_DOWN"), "cannot be listed"),
+    ],
+)
+def test_a_place_that_cannot_be_listed_says_why_and_what_to_do(
+    tmp_path: Path, address: str, error: OSError, words: str
+) -> None:
+    """What a folder's owner can put right is another thing than a bucket's credentials, or a disk that fails."""
+    files = Mock(get_file_info=Mock(side_effect=error))
+
+    with pytest.raises(UnreachableLakeError, match=words):
+        Place(address if "://" in address else tmp_path / address, files).partitions()

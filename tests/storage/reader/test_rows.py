@@ -1,6 +1,6 @@
 """Answers have every stored row, flat, in rupees, in the order of receipt; and no column is lost on the way."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.storage.reader.stored import stored
 from harvester.base.market import NSE
 from harvester.reader import Lake, open_lake
 from harvester.reader.arguments import parse_range
-from harvester.reader.errors import TooLargeError
+from harvester.reader.errors import OutsideError, TooLargeError
 
 
 def test_the_days_hosts_and_symbols_that_there_are(lake: Lake) -> None:
@@ -28,6 +28,8 @@ def test_the_days_hosts_and_symbols_that_there_are(lake: Lake) -> None:
     assert [(row["symbol"], row["feeds"]) for row in instruments] == [
         (ITC, ["fyers-rest"]), (SBIN, ["fyers-hsm"]), (TCS, ["fyers-hsm"])
     ]  # fmt: skip
+    of_two = lake.instruments(MONDAY).arrow().to_pylist()
+    assert [(row["host"], row["symbol"]) for row in of_two] == [("lab1", SBIN), ("lab2", TCS)]
 
 
 @pytest.mark.parametrize(("day", "symbol"), [(THURSDAY, SBIN), (FRIDAY, SBIN), (FRIDAY, ITC), (MONDAY, SBIN)])
@@ -114,6 +116,24 @@ def test_moments_bound_an_answer(lake: Lake) -> None:
     assert len(before) and len(after)
     assert pa.concat_tables([before, after]).equals(whole)
     assert naive.num_rows == aware.num_rows == after.num_rows
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (datetime(2026, 11, 19, 18, 29, 59, tzinfo=UTC), THURSDAY),
+        (datetime(2026, 11, 19, 18, 30, tzinfo=UTC), FRIDAY),
+        (datetime(2026, 11, 20, 18, 29, 59, tzinfo=UTC), FRIDAY),
+    ],
+)  # fmt: skip
+def test_a_moment_that_is_given_for_a_day_is_the_days_of_the_market_in_which_it_is(
+    lake: Lake, moment: datetime, day: date
+) -> None:
+    """18:30 UTC is midnight in India; and a moment after the last day is no day of the lake."""
+    assert lake.symbols(moment) == lake.symbols(day)
+    assert lake.depth(SBIN, moment).arrow().equals(lake.depth(SBIN, day).arrow())
+    with pytest.raises(OutsideError, match="2026-11-21 is no day of this lake"):
+        lake.depth(SBIN, datetime(2026, 11, 20, 18, 30, tzinfo=UTC))
 
 
 def test_fifty_levels_and_their_validity(folder: Path, lake: Lake) -> None:

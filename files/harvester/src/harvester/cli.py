@@ -63,6 +63,7 @@ COMMANDS = {
     "build-history": Command("make tables of what the backfill has brought"),
     "database": Command("back up a PostgreSQL database, and test that it can be restored", False),
     "live": Command("serve the page on which today's data are seen to arrive", False),
+    "compare-candles": Command("compare the last recorded bars of a day with the broker's word of now"),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
     "send-logs": Command("bring this host's log to CloudWatch, once"),
     "cleanup": Command("delete lake files that receipts prove to be elsewhere"),

@@ -86,7 +86,7 @@ def _check(path: Path, calendar: Path | None) -> list[dict[str, Any]]:
 def _run(args: argparse.Namespace, installed: Installed, job: Job) -> int:
     records, clock = Records(installed.data_dir / JOBS / job.name), SystemClock()
     try:
-        asked = records.take_asked()
+        asked = records.take_asked(clock.wall_ns())
         if args.if_due and not asked and not _is_due(args.config, job, records, clock.wall_ns()):
             print(f"{job.name} is not due now.")
             return 0
@@ -104,7 +104,7 @@ def _run(args: argparse.Namespace, installed: Installed, job: Job) -> int:
 
 def _ask_for(installed: Installed, job: Job) -> int:
     try:
-        Records(installed.data_dir / JOBS / job.name).ask()
+        Records(installed.data_dir / JOBS / job.name).ask(SystemClock().wall_ns())
     except OSError as error:
         raise HarvesterError(
             f"{error.filename}: that {job.name} is asked for cannot be noted ({error.strerror}). Be root on the"

@@ -18,14 +18,13 @@ from harvester.base.market import to_local
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
-from harvester.brokers.fyers.candles import FyersCandles
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.fyers.socket_lookup import SocketLookup
 from harvester.brokers.fyers.sources import HsmSource, TbtSource
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
-from harvester.brokers.protocol import CandleClient, PollResult, StreamSource
+from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.brokers.rest import RestClient
-from harvester.brokers.schwab.rest import SchwabCandles, SchwabRestClient
+from harvester.brokers.schwab.rest import SchwabRestClient
 from harvester.brokers.schwab.streamer import ChartSource, StreamerLookup
 from harvester.brokers.schwab.symbol_lookup import SchwabLookup
 from harvester.calendar import TradingCalendar
@@ -42,6 +41,7 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.commands.rest_clients import make_candles, make_client
 from harvester.config.feeds import STREAM
 from harvester.config.file import config_hash, load_settings, settings_path
 from harvester.config.rules import read_resolved
@@ -123,8 +123,7 @@ def build_recorder(
 ) -> tuple[Recorder, RestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
     settings, clock, tls = what.settings, SystemClock(), ssl.create_default_context()
-    make = SchwabRestClient if settings.market == "us" else FyersRestClient
-    client = make(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
+    client = make_client(settings, tls, clock)
     sink = JournalSink(settings, clock=clock, run=info)
     context = RecorderContext(
         settings, info, clock, client, sink, Access(settings.limits), segments=what.segments, refused=what.refused
@@ -198,12 +197,7 @@ def _build_candles(
     settings = context.settings
     if settings.history not in settings.feeds:
         return None
-    candles: CandleClient
-    if isinstance(client, SchwabRestClient):
-        candles = SchwabCandles(client, settings.candles.bar_seconds // 60)
-    else:
-        candles = FyersCandles(client, str(settings.candles.resolution))
-    return CandleFeed(context, candles, lambda: calendars.calendar)
+    return CandleFeed(context, make_candles(settings, client), lambda: calendars.calendar)
 
 
 def _build_streams(

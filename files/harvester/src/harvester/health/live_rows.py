@@ -60,12 +60,13 @@ def check_rows(settings: Settings, now_ns: int) -> Iterator[Check]:
                 "the live delivery has written nothing",
                 f"./inv deploy; {LOGS}",
             )
-        elif now_ns - state.looked_at_ns > PATIENCE_NS:
-            seconds = (now_ns - state.looked_at_ns) // NS_PER_SECOND
+        elif abs(age_ns := now_ns - state.looked_at_ns) > PATIENCE_NS:
+            seconds = abs(age_ns) // NS_PER_SECOND
+            ahead = f"the live delivery's last look is {seconds} s ahead of this host's clock"
             yield Check(
                 name,
                 False,
-                f"the live delivery looked {seconds} s ago",
+                f"the live delivery looked {seconds} s ago" if age_ns > 0 else ahead,
                 RESTART,
             )
         elif state.failing_since_ns and now_ns - state.failing_since_ns > PATIENCE_NS:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 import structlog
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.files import replace_file, sync_directory, write_all
 from harvester.base.market import to_local
 from harvester.base.redaction import redact
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 JOBS = "jobs"
 """Folder of all records in data_dir."""
 SINCE, RUNNING, ASKED = "since", "running.json", "asked-for"
+ASKED_NS = 600 * NS_PER_SECOND
+"""The start follows at once. Of one that was refused, or joined a run under way, the note stays, and counts no more."""
 KEPT_DAYS = 62
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 MOST_CAUSE, MOST_PROOF = 600, 200
@@ -100,17 +103,18 @@ class Records:
             log.warning("running_unreadable", path=str(self._folder / RUNNING))
             return None
 
-    def ask(self) -> None:
+    def ask(self, now_ns: int) -> None:
         """Note that the next run is asked for by a person, whatever its times say. Raises OSError."""
-        replace_file(self._folder / ASKED, b"", 0o644, synced=False)
+        replace_file(self._folder / ASKED, str(now_ns), 0o644, synced=False)
 
-    def take_asked(self) -> bool:
-        """Whether somebody asked for a run since the last one. Raises OSError."""
+    def take_asked(self, now_ns: int) -> bool:
+        """Whether somebody asked for this run. Raises OSError."""
         try:
+            asked = (self._folder / ASKED).read_bytes()
             (self._folder / ASKED).unlink()
         except FileNotFoundError:
             return False
-        return True
+        return asked.isdigit() and abs(now_ns - int(asked)) < ASKED_NS
 
     def newest(self, last: date, days: int) -> Record | None:
         """The last run that began on one of so many days, the last of which is this one. Raises OSError."""

@@ -43,13 +43,19 @@ class RecorderNews:
             self.problem = "the recorder does not run"
         except (OSError, UnhealthyError) as error:
             self.problem = str(error)
-        if not self.problem and now_ns - self.written_ns > LATE_NS:
-            self.problem = f"the recorder has said nothing for {(now_ns - self.written_ns) // NS_PER_SECOND} s"
+        age_ns = now_ns - self.written_ns
+        if not self.problem and age_ns > LATE_NS:
+            self.problem = f"the recorder has said nothing for {age_ns // NS_PER_SECOND} s"
+        elif not self.problem and age_ns < -LATE_NS:
+            self.problem = f"what the recorder said last is {-age_ns // NS_PER_SECOND} s ahead of this host's clock"
 
     def _note(self) -> None:
         counts = {name: int(each.get("updates", 0)) for name, each in self._symbols.items()}
-        if self._counts and any(counts.get(name, 0) < before for name, before in self._counts[-1][1].items()):
-            self._counts.clear()  # another run counts anew
+        if self._counts and (
+            self.written_ns < self._counts[-1][0]
+            or any(counts.get(name, 0) < before for name, before in self._counts[-1][1].items())
+        ):
+            self._counts.clear()  # another run counts anew; and a clock that was set back has a new second
         self._counts.append((self.written_ns, counts))
         while len(self._counts) > 2 and self._counts[-1][0] - self._counts[1][0] >= RATE_NS:
             self._counts.popleft()

@@ -60,7 +60,7 @@ def measure_rows(
 
     Without `last` there is nothing to count from; a service that started anew counts from 0.
     """
-    works = now_ns - state.looked_at_ns < FRESH_NS and not state.failing_since_ns
+    works = abs(now_ns - state.looked_at_ns) < FRESH_NS and not state.failing_since_ns
     before = state.fetched if last is None else last.fetched if last.started_at_ns == state.started_at_ns else {}
     is_renewed = last is not None and token not in ("", last.token)
     for ticker, is_open in tickers.items():

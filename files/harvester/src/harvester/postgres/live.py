@@ -173,7 +173,8 @@ class Keeper:
 
     def _note(self, problem: str, changed: int) -> None:
         state, now_ns = self._delivery.state, self._clock.wall_ns()
-        state.failing_since_ns = (state.failing_since_ns or now_ns) if problem else 0
+        # Moments of before the clock was set back are none that lie ahead.
+        state.failing_since_ns = min(state.failing_since_ns or now_ns, now_ns) if problem else 0
         if problem and problem != state.problem:
             print(problem, file=sys.stderr, flush=True)
         is_new, state.problem, state.looked_at_ns = problem != state.problem, problem, now_ns
@@ -181,7 +182,7 @@ class Keeper:
         if lasts != self._is_told and (lasts or not problem):
             self._tell(problem)
             self._is_told = lasts
-        if changed or is_new or now_ns - self._written_ns >= STATE_NS:
+        if changed or is_new or not 0 <= now_ns - self._written_ns < STATE_NS:
             self._write(state)
             self._written_ns = now_ns
 

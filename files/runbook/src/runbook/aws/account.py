@@ -259,3 +259,9 @@ def find_parameters(ssm: Any, prefix: str) -> dict[str, str]:
     filters = [{"Key": "Path", "Option": "Recursive", "Values": [prefix]}]
     listed = pages(ssm, "describe_parameters", "Parameters", ParameterFilters=filters)
     return {parameter["Name"]: parameter["Type"] for parameter in listed}
+
+
+def has_secret(manager: Any, name: str) -> bool:
+    """Whether Secrets Manager has a secret of this name, and is not about to remove it."""
+    asked = [{"Key": "name", "Values": [name]}]
+    return name in {secret["Name"] for secret in pages(manager, "list_secrets", "SecretList", Filters=asked)}

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from harvester.base.aws_names import FUNCTIONS
-from harvester.base.market import zone
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import MARKETS, enter, zone
 from harvester.calendar import TradingCalendar
 from runbook.aws.trading_days import calendars_of, feed_file, sessions_file
 from runbook.fleet.bundle import modules_of
@@ -76,13 +77,17 @@ def write_archive(path: Path, files: dict[str, bytes]) -> None:
 def main(arguments: list[str]) -> None:
     """`python -m runbook.aws.archives SOURCES TARGET [CALENDAR]`: build; print the archives as JSON.
 
-    Standard input has, as JSON, the tickers of the fleet as "hosts", by the hours of whose segments it goes, and those
-    of the functions' price feed as "feed".
+    Standard input has, as JSON, the "market" in whose time the functions think, the tickers of the fleet as "hosts", by
+    the hours of whose segments it goes, and those of the functions' price feed as "feed". Raises ConfigError.
     """
+    asked = json.loads(sys.stdin.read())
+    market = MARKETS.get(asked["market"])
+    if market is None:
+        raise ConfigError(f"harvester_market is {asked['market']!r}. Write one of {', '.join(MARKETS)}.")
+    enter(market.name)
     calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
-    symbols = json.loads(sys.stdin.read() or "{}")
-    feed = symbols.get("feed", [])
-    calendars = calendars_of(calendar, [*symbols.get("hosts", []), *feed])
+    feed = asked["feed"]
+    calendars = calendars_of(calendar, [*asked["hosts"], *feed])
     today = datetime.now(zone()).date()
     built = build(Path(arguments[0]), Path(arguments[1]), calendars, today, feed)
     until = sessions_file(calendars, today.replace(day=1))["known_until"]
@@ -90,4 +95,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except HarvesterError as error:
+        sys.exit(str(error))

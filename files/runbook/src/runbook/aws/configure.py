@@ -1,6 +1,7 @@
 """configure: answers become inventory/aws, beside what was edited there; nothing is created in AWS."""
 
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from types import MappingProxyType
 
@@ -125,7 +126,8 @@ def write(
 
     `account` is the one that the credentials belong to: later runs refuse any other. `disk_key` as `disk_key_of` says.
     Of variables that are there already only those change that answers change; an edited list of hosts is kept as
-    aws_ec2.yml.bak. `left_out` are variables that are 0 in this account, with the reason.
+    aws_ec2.yml.bak, a second one as aws_ec2.yml.bak.2. `left_out` are variables that are 0 in this account, with the
+    reason.
     """
     values = {
         **answers,
@@ -151,10 +153,16 @@ def write(
         if template == "all.yml.j2":
             text = _merged(inventory, text, answers)
         elif path.exists() and path.read_text("utf-8") != text:
-            written.append(path.rename(path.with_name(f"{path.name}.bak")))
+            written.append(path.rename(_free(path.with_name(f"{path.name}.bak"))))
         replace_file(path, text)
         written.append(path)
     return written
+
+
+def _free(path: Path) -> Path:
+    """The path, or with the next number where an earlier one was kept."""
+    names = chain([path], (path.with_name(f"{path.name}.{number}") for number in count(2)))
+    return next(name for name in names if not name.exists())
 
 
 def _merged(inventory: Path, text: str, answers: Mapping[str, str]) -> str:

@@ -75,7 +75,8 @@ def remove(doomed: Sequence[Doomed], say: Callable[[str], None]) -> None:
 
 def check_gone(environment: Environment, account: str) -> None:
     """HarvesterError when anything is left, by name or by tag."""
-    by_name = [f"{one.kind} {one.name}" for one in plan(environment.account, environment.names, account)]
+    doomed = plan(environment.account, environment.names, account, secrets=environment.secrets)
+    by_name = [f"{one.kind} {one.name}" for one in doomed]
     # Where a name is still taken, no patience with the list by tags changes the verdict.
     left = by_name + left_with_tags(environment.account, environment.names, seconds=0 if by_name else SECONDS)
     if left:

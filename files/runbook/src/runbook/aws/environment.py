@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
 from runbook.aws.session import Account
-from runbook.fleet import indices
+from runbook.fleet import calendar, indices
 from runbook.fleet.environment import aws_of, variables_set
 from runbook.fleet.inventory import ask_ansible
 from runbook.fleet.trouble import explain, failures
@@ -19,7 +19,7 @@ from runbook.fleet.trouble import explain, failures
 ROLES = ("aws_account", "aws_baseline", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
 ALSO = (
     "aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh",
-    indices.VARIABLE,
+    indices.VARIABLE, calendar.MARKET,
 )  # fmt: skip
 
 
@@ -30,6 +30,19 @@ class Environment:
     variables: Mapping[str, Any]
     names: Names
     account: Account
+
+    @property
+    def schwab(self) -> str:
+        """The service that has Schwab's login, ssm or secretsmanager; empty: the broker is Fyers."""
+        stated = str(self.variables.get("aws_identity_schwab", ""))
+        if not stated.startswith("{{"):  # the role's default
+            return stated
+        return "ssm" if self.variables.get(calendar.MARKET) == "us" else ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Secrets of Secrets Manager that are its, and not under its prefix: Schwab's login, where it is kept there."""
+        return (self.names.schwab_secret,) if self.schwab == "secretsmanager" else ()
 
 
 def load(root: Path, inventory: str | None) -> Environment:

@@ -7,10 +7,12 @@ from typing import Any
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import ConfigError
+from harvester.base.market import NSE
 from runbook.aws.log_groups import keep_log_group, read_log_group
 from runbook.aws.optional import can_reserve
 from runbook.aws.outcome import Clients, Outcome, with_tags
 from runbook.aws.price_feed import HOSTS, PLACE, SYMBOLS, feed_of
+from runbook.fleet.calendar import MARKET
 
 MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
@@ -22,6 +24,8 @@ OF_FEED = {INGESTION, ETL}
 """They have a price feed where the inventory names its symbols."""
 NEED_ACCOUNT = {PAGE, REFRESH}
 """They keep the tokens of one account at the broker, and have to be told which."""
+OF_FYERS = NEED_ACCOUNT | OF_FEED
+"""They know one broker, that of the market nse."""
 URL_STATEMENTS: dict[str, dict[str, Any]] = {
     # Since late 2025 a public URL needs both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
     "public-url": {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
@@ -45,9 +49,11 @@ def chosen(
     feed: bool = False,
     hosts: bool = True,
     door: bool = False,
+    market: str = NSE.name,
 ) -> list[str]:
     """The functions of an environment: those that are named, or without a name all that can work there.
 
+    Those of Fyers can in the market nse alone, whatever else is said.
     The token page needs the `account` at the broker whose token it keeps; the refresh needs it too, and an account that
     still has that flow (`refresh`); ingestion and ETL need symbols of a price feed (`feed`); dead-man, morning and
     evening need `hosts`; the door for workers has to be wanted (`door`). ConfigError for a name that is none, and for
@@ -56,6 +62,15 @@ def chosen(
     without_means = {REFRESH} if not refresh else set()
     for has, functions in ((account, NEED_ACCOUNT), (feed, OF_FEED), (hosts, OF_HOSTS), (door, {DOOR})):
         without_means |= set() if has else functions
+    if market != NSE.name:
+        without_means |= OF_FYERS
+        if of_fyers := sorted(set(named) & OF_FYERS):
+            raise ConfigError(
+                f"aws_functions_deployed: {' and '.join(of_fyers)} asks Fyers, which has no part in the market"
+                f" {market}. Leave it out."
+            )
+        if feed:
+            raise ConfigError(f"{SYMBOLS}: functions bring candles of the market nse alone. Name none.")
     wanted = set(named) or set(FUNCTIONS) - without_means
     unknown = sorted(wanted - set(FUNCTIONS))
     if unknown:
@@ -94,8 +109,8 @@ def deployed(variables: Mapping[str, Any]) -> list[str]:
     place, of_hosts = str(variables.get(PLACE, "")), variables.get(HOSTS, ())
     feed = feed_of(variables.get(SYMBOLS, ()), place, of_hosts)
     named, hosts = variables["aws_functions_deployed"], bool(variables.get("aws_host_names", True))
-    door = bool(variables.get(DOOR_WANTED))
-    return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts, door=door)
+    door, market = bool(variables.get(DOOR_WANTED)), str(variables.get(MARKET) or NSE.name)
+    return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts, door=door, market=market)
 
 
 def ensure_settings(

@@ -1,6 +1,6 @@
 """destroy: what belongs to an environment, by names and by tags, and its removal."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,14 +30,19 @@ class Doomed:
     remove: Callable[[], Any]
 
 
-def plan(clients: Clients, names: Names, account: str, partition: str = "aws") -> list[Doomed]:
-    """Everything of the environment, in the order of removal: what acts first, what holds data last."""
+def plan(
+    clients: Clients, names: Names, account: str, partition: str = "aws", secrets: Collection[str] = ()
+) -> list[Doomed]:
+    """Everything of the environment, in the order of removal: what acts first, what holds data last.
+
+    `secrets`: those of Secrets Manager that it has besides what is under its prefix.
+    """
     return [
         *_schedules_and_alarms(clients, names),
         *_functions(clients, names, account, partition),
         *_hosts(clients, names),
         *_identity(clients, names),
-        *_secrets(clients, names),
+        *_secrets(clients, names, secrets),
         *_budget(clients, names, account),
         *_tables(clients, names),
         *_baseline(clients, names, account),
@@ -108,15 +113,16 @@ def _identity(clients: Clients, names: Names) -> Iterator[Doomed]:
             yield Doomed("role", name, partial(remove_role, iam, name))
 
 
-def _secrets(clients: Clients, names: Names) -> Iterator[Doomed]:
-    """What commands and functions stored, in SSM and in Secrets Manager, under the environment's prefix."""
+def _secrets(clients: Clients, names: Names, others: Collection[str]) -> Iterator[Doomed]:
+    """What commands and functions stored, in SSM and in Secrets Manager, under the environment's prefix; and others."""
     ssm, manager = clients.client("ssm"), clients.client("secretsmanager")
     for name in sorted(find_parameters(ssm, names.parameter_prefix)):
         yield Doomed("parameter", name, partial(ssm.delete_parameter, Name=name))
     prefix = f"{names.parameter_prefix}/"
-    for secret in pages(manager, "list_secrets", "SecretList", Filters=[{"Key": "name", "Values": [prefix]}]):
+    asked = [{"Key": "name", "Values": [prefix, *others]}]
+    for secret in pages(manager, "list_secrets", "SecretList", Filters=asked):
         name = secret["Name"]
-        if name.startswith(prefix):  # the filter takes it as the beginning of any word of the name
+        if name.startswith(prefix) or name in others:  # the filter takes it as the beginning of any word of the name
             remove = partial(manager.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True)
             yield Doomed("secret", name, remove)
 

@@ -9,7 +9,7 @@ from zoneinfo import TZPATH
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
-from harvester.base.market import NSE, in_force, to_local
+from harvester.base.market import in_force, to_local
 from harvester.base.validation import validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.bars import bar_day
@@ -82,8 +82,6 @@ def feed_file(calendar: TradingCalendar, symbols: Iterable[str], first: date) ->
     Raises ConfigError for a ticker in whose segment the calendar has no hours.
     """
     segments = {symbol: guess_segment(symbol) for symbol in symbols}
-    if segments and in_force() is not NSE:
-        raise ConfigError("aws_functions_feed_symbols: functions bring candles of the market nse alone. Name none.")
     for symbol, segment in segments.items():
         if segment not in calendar.segments:
             raise ConfigError(

@@ -10,7 +10,7 @@ from harvester.base.errors import HarvesterError
 from harvester.base.market import zone
 from runbook.aws import athena
 from runbook.aws import environment as environments
-from runbook.aws.account import find_instances, find_parameters
+from runbook.aws.account import find_instances, find_parameters, has_secret
 from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
 from runbook.aws.functions import DOOR, OF_FEED, PAGE, deployed
@@ -34,10 +34,12 @@ CALLS: dict[str, dict[str, str]] = {
 }
 """What functions are called with, those of the price feed with a time at night. The refresh is not: it would get a
 token; the page has a check of its own."""
+AWS_ENDING = "AbCdEf"
+"""AWS ends the ARN of a secret in six characters of its own; policies allow any."""
 SIMULATED = (
     ("host", "s3:DeleteObject", "arn:aws:s3:::{bucket}/lake/x", False),
     ("host", "s3:PutObject", "arn:aws:s3:::{bucket}/lake/x", True),
-    ("host", "ssm:GetParameter", "arn:aws:ssm:{region}:{account}:parameter{token}", True),
+    ("host", "{read}", "{login}", True),
     ("host", "ssm:GetParameter", "arn:aws:ssm:{region}:{account}:parameter{secret}", False),
     ("dead-man", "cloudwatch:GetMetricData", "*", True),
     ("dead-man", "ec2:StopInstances", "*", False),
@@ -150,11 +152,21 @@ def check_topic(here: Environment, account: str) -> Iterator[Finding]:
 
 
 def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
-    """The token is stored, encrypted."""
+    """The token is stored, encrypted; of Schwab, what renews it as well."""
     found = find_parameters(here.account.client("ssm"), here.names.parameter_prefix)
-    token = here.names.parameter("access_token")
-    if found.get(token) != "SecureString":
+    token, secret = here.names.parameter("access_token"), ""
+    if here.schwab:
+        token, secret = here.names.parameter("schwab_access_token"), here.names.parameter("schwab_app_secret")
+    if here.secrets:
+        [token] = here.secrets
+        stored = has_secret(here.account.client("secretsmanager"), token)
+    else:
+        stored = found.get(token) == "SecureString"
+    if not stored:
         yield warn("token", f"{token} is not stored", "./inv token-push --inventory inventory/aws")
+    elif secret and found.get(secret) != "SecureString":
+        fix = "./inv secret-put --name schwab-app-secret --inventory inventory/aws"
+        yield warn("token", f"{secret} is not stored, so no host can renew the access token", fix)
     else:
         yield ok("token", f"{token} is stored, encrypted")
     for secret in ("app_secret", "page_key") if PAGE in deployed(here.variables) else ():
@@ -230,16 +242,21 @@ def check_rights(here: Environment, account: str) -> Iterator[Finding]:
     """AWS's own simulator agrees with what the roles are meant to be able to do."""
     iam, names = here.account.client("iam"), here.names
     places: dict[str, Any] = {"bucket": names.bucket(account), "region": names.region, "account": account}
-    places |= {"token": names.parameter("access_token"), "secret": names.parameter("app_secret")}
+    places |= {"secret": names.parameter("app_secret"), "read": "ssm:GetParameter"}
+    token = names.parameter("schwab_access_token" if here.schwab else "access_token")
+    places["login"] = f"arn:aws:ssm:{names.region}:{account}:parameter{token}"
+    if here.secrets:
+        places["login"] = f"arn:aws:secretsmanager:{names.region}:{account}:secret:{here.secrets[0]}-{AWS_ENDING}"
+        places["read"] = "secretsmanager:GetSecretValue"
     wrong = []
     for role, action, resource, allowed in SIMULATED:
         answer = iam.simulate_principal_policy(
             PolicySourceArn=f"arn:aws:iam::{account}:role/{names.role(role)}",
-            ActionNames=[action],
+            ActionNames=[action.format(**places)],
             ResourceArns=[resource.format(**places)],
         )
         if (answer["EvaluationResults"][0]["EvalDecision"] == "allowed") != allowed:
-            wrong.append(f"{role} {'may not' if allowed else 'may'} {action}")
+            wrong.append(f"{role} {'may not' if allowed else 'may'} {action.format(**places)}")
     yield fail("rights", "; ".join(wrong), SITE) if wrong else ok("rights", f"{len(SIMULATED)} calls as they should be")
 
 

@@ -32,6 +32,8 @@ NO_CHANNELS = "./inv start; then ./inv logs --unit harvester-alert says why."
 STORE_CHANNELS = "./inv secret-put --name channels stores their addresses; then ./inv notify-test sends a message."
 DUES = "./inv due shows all that was due that day."
 NEXT_DAY = "The next trading day that is recorded whole passes; ./inv due shows what of this one is lacking, and why."
+LOGIN = "./inv status says whether the broker takes the token; ./inv token-push brings a new one."
+REVISED = "./inv query shows what was recorded of the symbol that day; the broker revises a bar now and then."
 PAGE = "./inv status says whether the recorder works; ./inv logs --unit harvester-live has the page's own words."
 
 
@@ -78,7 +80,7 @@ def newest_closed(settings: Settings, calendar: TradingCalendar, now_ns: int) ->
 
 def check_day(host: Host, settings: Settings, day: date | None) -> Iterator[Finding]:
     """The newest closed day is recorded whole, is in the bucket, and its bars are in the database."""
-    names = [f"{host.name}: {what}" for what in ("recorded day", "bucket", "rows")]
+    names = [f"{host.name}: {what}" for what in ("recorded day", "last bars", "bucket", "rows")]
     if day is None:
         for name in names:
             yield fail(
@@ -93,15 +95,19 @@ def check_day(host: Host, settings: Settings, day: date | None) -> Iterator[Find
             yield fail(name, answer.error, "See there.")
         return
     yield _judge(names[0], day, [each for each in answer.entries if each["kind"] == "feed"], NEXT_DAY)
+    if settings.history in settings.feeds:
+        yield _attempt(names[1], lambda: check_bars(host, day))
+    else:
+        yield nothing(names[1], "this host records no candles")
     if settings.upload.bucket:
-        yield _judge(names[1], day, [each for each in answer.entries if each["kind"] == "upload"], DUES)
+        yield _judge(names[2], day, [each for each in answer.entries if each["kind"] == "upload"], DUES)
     else:
-        yield nothing(names[1], "this host has no bucket")
+        yield nothing(names[2], "this host has no bucket")
     if any(each.kind == POSTGRES for each in settings.deliveries):
-        found = _judge(names[2], day, [each for each in answer.entries if each["kind"] == POSTGRES], DUES)
-        yield found if found.level != Severity.OK else _attempt(names[2], lambda: check_rows(host, day))
+        found = _judge(names[3], day, [each for each in answer.entries if each["kind"] == POSTGRES], DUES)
+        yield found if found.level != Severity.OK else _attempt(names[3], lambda: check_rows(host, day))
     else:
-        yield nothing(names[2], "no delivery to a database is configured")
+        yield nothing(names[3], "no delivery to a database is configured")
 
 
 def _judge(name: str, day: date, entries: Sequence[dict[str, Any]], otherwise: str) -> Finding:
@@ -119,9 +125,20 @@ def _judge(name: str, day: date, entries: Sequence[dict[str, Any]], otherwise: s
     return fail(name, f"{day}: {said}", remedies[0] if remedies else otherwise)
 
 
+def check_bars(host: Host, day: date) -> Finding:
+    """The day's last bars are what the broker says of them when it is asked once more."""
+    name, symbols = f"{host.name}: last bars", deliveries.compare_candles(host, day)
+    if problems := [each["problem"] for each in symbols if each["problem"]]:
+        return fail(name, f"{day}: {'; '.join(problems)}", LOGIN)
+    if wrong := [said for each in symbols for said in each["differing"]]:
+        return fail(name, f"{day}: {len(wrong)} bars differ: {wrong[0]}", REVISED)
+    bars = sum(each["bars"] for each in symbols)
+    return ok(name, f"{day}: {bars} of {bars} bars of {len(symbols)} symbols are what the broker says now")
+
+
 def check_rows(host: Host, day: date) -> Finding:
     """The day's rows, read from the databases now, are those that the host makes of its lake."""
-    name, places = f"{host.name}: rows", deliveries.compare(host, day)
+    name, places = f"{host.name}: rows", deliveries.compare_rows(host, day)
     wrong = [each for each in places if each["left_out"] or each["equal"] < each["rows"] or not each["rows"]]
     said = "; ".join(
         f"{day}: {each['left_out'] or '{equal} of {rows} rows are as in the lake in {place}'.format(**each)}"

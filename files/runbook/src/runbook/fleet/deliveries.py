@@ -35,18 +35,31 @@ def deliver(host: Host, day: date | None, name: str | None) -> tuple[list[dict[s
     return found, " ".join(problems)
 
 
-def compare(host: Host, day: date) -> list[dict[str, Any]]:
+def compare_rows(host: Host, day: date) -> list[dict[str, Any]]:
     """What the host finds of a day's rows in each of its databases; nothing is brought.
 
     HarvesterError when the host cannot be reached, or a database cannot be asked.
     """
-    words = [AS_ITS_USER, "deliver-rows", "--compare", "--json", "--date", day.isoformat()]
-    done = SshConnection(host).run(words, timeout_seconds=TIMEOUT_SECONDS)
+    return _compare(host, ["deliver-rows", "--compare"], day)
+
+
+def compare_candles(host: Host, day: date) -> list[dict[str, Any]]:
+    """What the host finds of a day's last bars when it asks the broker for them once more, by symbol.
+
+    HarvesterError when the host cannot be reached, or has no token.
+    """
+    return _compare(host, ["compare-candles"], day)
+
+
+def _compare(host: Host, command: Sequence[str], day: date) -> list[dict[str, Any]]:
+    done = SshConnection(host).run(
+        [AS_ITS_USER, *command, "--json", "--date", day.isoformat()], timeout_seconds=TIMEOUT_SECONDS
+    )
     try:
         return list(json.loads(done.stdout))
     except ValueError:
         said = done.stderr.decode(errors="replace").strip().removeprefix("harvester: ")
-        raise HarvesterError(f"{host.name}: {said or 'harvester deliver-rows gave no answer'}") from None
+        raise HarvesterError(f"{host.name}: {said or f'harvester {command[0]} gave no answer'}") from None
 
 
 def describe(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -66,6 +66,7 @@ OPERATOR_VARIABLES = (
     "broker_account",  # client ID of the account that records; a login of another one is refused
     "broker_refresh",  # true where the account still has the broker's refresh flow, and uses it
     "harvester_renew",  # true where the host itself uses it
+    "aws_account_managed",
     "aws_identity_schwab",  # the service of AWS that has Schwab's login: ssm or secretsmanager
     "schwab_app_id",
     "schwab_redirect_uri",

@@ -117,6 +117,9 @@ def explain_result(result: Mapping[str, Any]) -> str:
         return EXPIRED_LOGIN.format(profile="")
     if "The config profile" in words:
         return f"{' '.join(words.split())}. {NO_PROFILE}"
+    said = str(result.get("stderr", "")).strip()
+    if result.get("rc") and said:  # a command of ours; of a traceback its end says what it was
+        words = said.splitlines()[-1] if said.startswith("Traceback") else said
     return " ".join(words.split())
 
 

@@ -173,7 +173,7 @@ def destroy(
 
     here = environment.load(ROOT, inventory)
     with environment.reaching(here) as account:
-        doomed = teardown.plan(here.account, here.names, account)
+        doomed = teardown.plan(here.account, here.names, account, secrets=here.secrets)
         account_presentation.show_doomed(doomed, here.names.stem)
         if dry_run or not doomed:
             return

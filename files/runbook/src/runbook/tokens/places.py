@@ -1,6 +1,7 @@
 """Which store holds which secret for which host, as the inventory says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Refused, validate
@@ -46,7 +47,37 @@ def place_of(host: Host, secret: str) -> str | None:
 
 def is_us(host: Host) -> bool:
     """Whether the host is of the market whose broker is Schwab: its token is in the form of that broker's SDK."""
-    return "us" in (host.settings.get("market"), host.variables.get("harvester_market"))
+    return is_of_us(host.variables)
+
+
+def is_of_us(variables: Mapping[str, Any]) -> bool:
+    """The same of what the inventory says of a host."""
+    settings = variables.get("harvester_settings") or {}
+    return "us" in (settings.get("market"), variables.get("harvester_market"))
+
+
+def login_refusal(name: str, variables: Mapping[str, Any]) -> str:
+    """Why a host's role in AWS may not read the login that the host is told to use; empty: it may, or it is in a file.
+
+    `variables`: what the inventory says of the host. In a managed account hosts of the market us may read SSM by
+    default.
+    """
+    source = (variables.get("harvester_settings") or {}).get("token", {}).get("source", "file")
+    managed, is_us = bool(variables.get("aws_account_managed")), is_of_us(variables)
+    stated = variables.get("aws_identity_schwab")
+    allowed = str(("ssm" if managed and is_us else "") if stated is None else stated)
+    if source == "file" or allowed == source or not (allowed or (managed and is_us)):
+        return ""
+    if not is_us:
+        return (
+            f"{name}: aws_identity_schwab is {allowed}, which gives hosts the login of Schwab in place of Fyers' token,"
+            " and its market is nse. Take it out of the inventory, or write harvester_market: us."
+        )
+    reads = f"{allowed}, so its role reads the login there alone" if allowed else "empty, so its role reads no login"
+    return (
+        f"{name}: aws_identity_schwab is {reads}, and harvester_settings.token.source is {source}. Give both the same"
+        " in the inventory; then ./inv site --inventory inventory/aws."
+    )
 
 
 def channels_of(host: Host) -> str:

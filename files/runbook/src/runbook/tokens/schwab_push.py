@@ -41,13 +41,8 @@ def is_meant(host: Host, broker: str | None) -> bool:
 
 def refuse_another_store(host: Host) -> None:
     """ConfigError where the host reads its login in one service of AWS, and its role may read the other's alone."""
-    allowed, used = host.variables.get("aws_identity_schwab"), places.token_settings(host).source
-    if places.is_us(host) and allowed and used != "file" and allowed != used:
-        raise ConfigError(
-            f"{host.name}: aws_identity_schwab is {allowed}, so its role reads the login there alone, and"
-            f" harvester_settings.token.source is {used}. Give both the same in the inventory; then ./inv site"
-            " --inventory inventory/aws."
-        )
+    if why := places.login_refusal(host.name, host.variables):
+        raise ConfigError(why)
 
 
 def push(host: Host, *, secret_stdin: bool = False) -> str:

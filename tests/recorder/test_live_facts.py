@@ -1,0 +1,77 @@
+"""What the live page says beside the data: the recorder's own facts, and what is due, as those who know say it."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.journals import OPEN_NS
+
+from harvester.live import due_table
+from harvester.live.due_table import DueTable
+from harvester.live.recorder import RecorderNews
+from lab.testing import wait_until
+
+DUE = {"kind": "job", "name": "copy", "state": "missing"}
+SAID = json.dumps({"entries": [DUE]})
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, answer: Any) -> tuple[dict[str, Any], list[list[str]]]:
+    """What a table shows after its first question, and the questions."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        assert options["timeout"] < due_table.EVERY_SECONDS, "one answer before the next question"
+        if isinstance(answer, Exception):
+            raise answer
+        return subprocess.CompletedProcess(command, *answer)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    table = DueTable(Path("/etc/h.json"))
+    assert table.state == {"entries": [], "problem": "not asked yet"}
+    table.start()
+    assert wait_until(lambda: table.state["problem"] != "not asked yet", 60)
+    table.stop()
+    return table.state, commands
+
+
+@pytest.mark.parametrize(
+    ("answer", "entries", "problem"),
+    [
+        ((0, SAID, ""), [DUE], ""),
+        ((3, SAID, ""), [DUE], ""),
+        ((0, f"a timer could not be asked\n{SAID}\n", "a warning\n"), [DUE], ""),
+        ((1, SAID, "first\nthe disk fails\n"), [], "the disk fails"),
+        ((1, "", ""), [], "harvester's list of dues ended with 1"),
+        ((0, "", "said nothing\n"), [], "said nothing"),
+        ((0, "no JSON", ""), [], "what is due has no answer (JSONDecodeError)"),
+        ((0, "{}", ""), [], "what is due has no answer (KeyError)"),
+        (OSError(2, "gone"), [], "what is due has no answer (FileNotFoundError)"),
+        (subprocess.TimeoutExpired("due", 50), [], "what is due has no answer (TimeoutExpired)"),
+    ],
+)
+def test_what_is_due_is_what_the_command_says_or_why_it_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, entries: list[dict[str, str]], problem: str
+) -> None:
+    state, commands = asked(monkeypatch, answer)
+
+    assert state == {"entries": entries, "problem": problem}
+    [command] = commands
+    assert command[1:] == ["-m", "harvester", "due", "--json", "--config", "/etc/h.json"]
+
+
+def test_the_recorders_own_facts_are_those_of_its_status(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    news = RecorderNews(path)
+    unknown = {"release": None, "open": None, "phases": None, "token": None, "open_gaps": 0}
+    assert news.describe() == {"problem": "the recorder's state was not looked at yet", **unknown}
+    news.look(OPEN_NS)
+    assert news.describe() == {"problem": "the recorder does not run", **unknown}
+
+    status = {"release": "r7", "window": {"open": True, "phases": ["continuous"]}, "token": {"state": "refused"}}
+    path.write_text(json.dumps({"written_at_ns": OPEN_NS, "symbols": {}, "open_gaps": [{}, {}], **status}))
+    news.look(OPEN_NS)
+    facts = {"release": "r7", "open": True, "phases": ["continuous"], "token": "refused", "open_gaps": 2}
+    assert news.describe() == {"problem": "", **facts}
