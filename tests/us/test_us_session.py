@@ -150,8 +150,10 @@ def test_minutes_are_streamed_at_once_on_a_bad_day_and_settled_by_history(tmp_pa
                 arm(host, action)
                 wait_until(lambda before=attempt: connection(host)["attempt"] > before, PATIENCE)
                 wait_until(lambda: connection(host)["missing"] == 0, PATIENCE)
-            arm(host, "refuse_auth")
+            arm(host, "refuse_auth", count=1)
             arm(host, "cut")
+            wait_until(lambda: connection(host)["cause"] == "token_refused", PATIENCE)
+            wait_until(lambda: connection(host)["missing"] == 0, PATIENCE)
             wait_until(lambda: host.status().get("candles", {}).get("settled") == 3, PATIENCE)
             memory = Path(f"/proc/{recorder.pid}/smaps_rollup").read_text()
         tokens = {host.first_token, json.loads((tmp_path / "handover").read_text())["access_token"]}
@@ -188,8 +190,8 @@ def came(host: Host) -> int:
     return int(feeds.get("schwab-stream", {}).get("updates", 0))
 
 
-def arm(host: Host, action: str) -> None:
-    call_control(host.state, "POST", "/faults", json.dumps({"action": action}).encode())
+def arm(host: Host, action: str, **more: int) -> None:
+    call_control(host.state, "POST", "/faults", json.dumps({"action": action, **more}).encode())
 
 
 @pytest.mark.long
