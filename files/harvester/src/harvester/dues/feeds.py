@@ -109,7 +109,8 @@ def _share(certificate: Mapping[str, Any], feed: str) -> _Share | None:
             causes[cause] += amount if isinstance(amount, int) else amount["ns"]
         provisional.update(entry.get("provisional_by_cause", {}))
     met = sum(entry[there] for entry in entries) - provisional.total()
-    return _Share(sum(entry[due] for entry in entries), met, causes + provisional)
+    causes.update(provisional)
+    return _Share(sum(entry[due] for entry in entries), met, causes)
 
 
 def _percent(part: int, whole: int) -> str:
