@@ -6,6 +6,7 @@ import re
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.clock import parse_date
 from harvester.base.errors import ConfigError
+from harvester.base.market import MARKETS, NSE
 from harvester.config.settings import Settings
 from harvester.reader.athena import FIRST_DAY, SCHEMAS, define_all, describe
 
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", default="harvester", help="Athena database, which must exist")
     parser.add_argument("--host", action="append", required=True, help="a host part of the lake; repeatable")
     parser.add_argument("--since", default=FIRST_DAY, metavar="YYYY-MM-DD", help="first day of the lake")
+    parser.add_argument("--market", choices=sorted(MARKETS), default=NSE.name, help="whose lake it is; default: nse")
     parser.add_argument("--table", action="append", choices=sorted(SCHEMAS), help="one table; default: all")
 
 
@@ -29,6 +31,6 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
                 raise ConfigError(f"--{option} {name!r} is no name of letters, digits, dots, dashes and underscores.")
     since = parse_date(args.since).isoformat()
     kinds = args.table or [*SCHEMAS]
-    for defined in define_all(kinds, args.bucket, args.prefix, args.host, since, args.database):
+    for defined in define_all(kinds, args.bucket, args.prefix, args.host, since, args.database, MARKETS[args.market]):
         print(describe(defined, args.database))
     return 0

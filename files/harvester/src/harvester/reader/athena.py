@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from harvester.lake.layout import FOLDERS, MANIFEST, REBUILT, SCHEMA_VERSION
-from harvester.lake.schema import SCHEMAS_OF
+from harvester.base.market import NSE, Market
+from harvester.lake.layout import CANDLES, FOLDERS, MANIFEST, REBUILT, SCHEMA_VERSION
+from harvester.lake.schema import SCHEMAS_OF, table_of_market
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}
@@ -33,7 +34,8 @@ PLAIN = {
 SCHEMAS = {
     FOLDERS[version][table]: schema for version, tables in SCHEMAS_OF.items() for table, schema in tables.items()
 }
-"""Columns by folder, of every version: no folder mixes two."""
+"""Columns by folder, of every version, in the market nse: no folder mixes two versions, no bucket two markets."""
+CANDLES_FOLDER = FOLDERS[SCHEMA_VERSION][CANDLES]
 CURRENT = tuple(FOLDERS[SCHEMA_VERSION][table] for table in SCHEMAS_OF[SCHEMA_VERSION])
 MANIFEST_LINES = "manifest_lines"
 
@@ -62,6 +64,12 @@ class View:
     query: str
 
 
+def columns_of(folder: str, market: Market = NSE) -> dict[str, str]:
+    """Athena's types by column, of a folder as its market writes it."""
+    schema = table_of_market(CANDLES, market).schema if folder == CANDLES_FOLDER else SCHEMAS[folder]
+    return {field.name: athena_type(field.type) for field in schema}
+
+
 def athena_type(kind: pa.DataType) -> str:
     """The type of a column in Athena's DDL. Raises KeyError for one that the lake has no use for so far."""
     if pa.types.is_dictionary(kind):
@@ -80,7 +88,9 @@ def define_manifests(bucket: str, prefix: str, hosts: Sequence[str], since: str)
     return Definition(MANIFEST_LINES, {"line": "string"}, location, properties, PARTITIONS, is_text=True)
 
 
-def define_files(kind: str, bucket: str, prefix: str, hosts: Sequence[str], since: str) -> Definition:
+def define_files(
+    kind: str, bucket: str, prefix: str, hosts: Sequence[str], since: str, market: Market = NSE
+) -> Definition:
     """The rows of one folder, of all generations."""
     location = f"s3://{bucket}/{prefix}"
     properties = _projection(hosts, since) | {
@@ -88,8 +98,8 @@ def define_files(kind: str, bucket: str, prefix: str, hosts: Sequence[str], sinc
         f"projection.{FOLDER}.values": f"{kind},{kind}{REBUILT}",
         "storage.location.template": f"{location}${{{FOLDER}}}/date=${{date}}/host=${{host}}/",
     }
-    columns = {field.name: athena_type(field.type) for field in SCHEMAS[kind]}
-    return Definition(f"{kind}_files", columns, location, properties, {FOLDER: "string", **PARTITIONS})
+    partitions = {FOLDER: "string", **PARTITIONS}
+    return Definition(f"{kind}_files", columns_of(kind, market), location, properties, partitions)
 
 
 def _projection(hosts: Sequence[str], since: str) -> dict[str, str]:
@@ -105,9 +115,9 @@ def _projection(hosts: Sequence[str], since: str) -> dict[str, str]:
     }
 
 
-def define_view(kind: str, database: str) -> View:
+def define_view(kind: str, database: str, market: Market = NSE) -> View:
     """The rows of one folder as the newest manifests have it, each once."""
-    columns = {field.name: athena_type(field.type) for field in SCHEMAS[kind]} | PARTITIONS
+    columns = columns_of(kind, market) | PARTITIONS
     lines = f'"{database}"."{MANIFEST_LINES}"'
     generation = "TRY_CAST(regexp_extract({0}\"$path\", 'manifest-([0-9]+)[.]json$', 1) AS integer)"
     query = f"""\
@@ -130,14 +140,20 @@ ON f."date" = listed."date" AND f."host" = listed."host"
 
 
 def define_all(
-    kinds: Sequence[str], bucket: str, prefix: str, hosts: Sequence[str], since: str, database: str
+    kinds: Sequence[str],
+    bucket: str,
+    prefix: str,
+    hosts: Sequence[str],
+    since: str,
+    database: str,
+    market: Market = NSE,
 ) -> Iterator[Definition | View]:
     """What the tables of these folders need, each after what it rests on."""
     yield define_manifests(bucket, prefix, hosts, since)
     for kind in kinds:
-        yield define_files(kind, bucket, prefix, hosts, since)
+        yield define_files(kind, bucket, prefix, hosts, since, market)
     for kind in kinds:
-        yield define_view(kind, database)
+        yield define_view(kind, database, market)
 
 
 def describe(defined: Definition | View, database: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import MARKETS
 from harvester.lake.layout import MANIFEST, PARTITION
 from harvester.price_feed.athena import define_feed
 from harvester.price_feed.layout import ANALYTICS, clean
@@ -16,6 +17,7 @@ from runbook.aws import glue
 from runbook.aws.environment import Environment
 from runbook.aws.outcome import pages
 from runbook.aws.price_feed import HOSTS, PLACE, SYMBOLS
+from runbook.fleet.calendar import market_of
 
 _PARQUET, _HIVE = "org.apache.hadoop.hive.ql.io.parquet", "org.apache.hadoop.hive"
 PARQUET = (
@@ -43,7 +45,8 @@ def plan(here: Environment, account: str, partition: str = "aws") -> list[glue.C
     stored, first_day = find_partitions(here.account.client("s3"), bucket)
     hosts = sorted({*stored, *here.variables["aws_host_names"]})
     former = [kind for kind in SCHEMAS if kind not in CURRENT and has_files(here.account.client("s3"), bucket, kind)]
-    defined = define_all([*former, *CURRENT], bucket, LAKE_PREFIX, hosts, first_day, names.database)
+    market = MARKETS[market_of(None, [here.variables])]
+    defined = define_all([*former, *CURRENT], bucket, LAKE_PREFIX, hosts, first_day, names.database, market)
     feeds = define_feeds(here, bucket)
     wanted = [
         view_input(one, names.database) if isinstance(one, View) else table_input(one) for one in (*defined, *feeds)
