@@ -1,11 +1,14 @@
 """Backups merged into a laptop's database: nothing twice, nothing lost, every doubt told before anything changes."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from tests.database.world import MONDAY, NAMES, World
 
 from harvester.base.errors import HarvesterError
+from harvester.database.dumps import SpoiledError
 from harvester.database.export import SCHEMA
 from harvester.database.merge import MergeError, Rules
 
@@ -30,6 +33,27 @@ def test_a_day_is_inserted_and_a_second_merge_changes_nothing(world: World) -> N
     assert all((each.inserted, each.updated, each.refused) == (0, 0, 0) for each in second.values())
     assert {name: each.unchanged for name, each in second.items()} == {t.name: t.rows for t in backup.tables}
     assert world.here("SELECT nspname FROM pg_namespace WHERE nspname = %s", [SCHEMA]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_good"),
+    [
+        ({"digest": "0"}, True),
+        ({"checksum": "0"}, True),
+        ({"checksum": ""}, True),
+        ({"checksum": "0", "digest": "0"}, False),
+    ],
+    ids=["as this server has it", "of another kind of server", "none, as older releases wrote", "neither is right"],
+)
+def test_where_the_checksum_is_another_one_the_digest_decides(
+    world: World, changes: dict[str, str], is_good: bool
+) -> None:
+    world.trade(MONDAY, 5)
+    backup = world.back_up(MONDAY)
+    other = replace(backup, tables=tuple(replace(table, **changes) for table in backup.tables))
+    with nullcontext() if is_good else pytest.raises(SpoiledError, match="ticks has other values than were"):
+        world.merge(other)
+    assert world.here("SELECT count(*) FROM my_schema.ticks") == [(5 if is_good else 0,)]
 
 
 def test_only_rows_that_differ_are_written(world: World) -> None:

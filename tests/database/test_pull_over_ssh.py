@@ -16,6 +16,7 @@ from tests.operator.support.throwaway_sshd import Server, running
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.database.copies import UNPULLED_DAYS, remove_old, rows_from, unproven
+from harvester.database.manifests import keep
 from harvester.database.merge import Rules
 from harvester.database.pulled import note_copies
 from harvester.database.restore_test import run_restore_test
@@ -209,28 +210,32 @@ def test_the_restore_test_is_of_what_lies_here(laptop: Laptop) -> None:
     assert tested.paths == ("weekly/full_2026-11-23.dump.gz", "daily/incremental_2026-11-24.dump.gz")
 
 
-def test_a_due_backup_is_met_where_it_lies_and_after_its_copy_was_removed(laptop: Laptop) -> None:
+@pytest.mark.parametrize(("made", "state"), [("16:02:00", "met"), ("19:30:00", "late")])
+def test_a_due_backup_is_met_where_it_lies_and_the_same_after_its_copy_was_removed(
+    laptop: Laptop, made: str, state: str
+) -> None:
     world = laptop.world
     source = BackupSource(world.settings, hours)
 
-    def judged(clock: str) -> tuple[str, str]:
-        [entry] = ledger_of([source], MONDAY, at(clock))
-        return entry.state, entry.cause
+    def judged() -> tuple[str, str, int | None]:
+        [entry] = ledger_of([source], MONDAY, at("20:00:00"))
+        return entry.state, entry.cause, entry.met_ns
 
-    assert judged("19:01:00") == ("missing", f"{DAILY} was not made: see the job database-daily")
+    assert judged() == ("missing", f"{DAILY} was not made: see the job database-daily", None)
     [due] = source.declare(MONDAY)
     assert due.proof == "its dump and manifest on the host" and "harvester-job-database-daily" in due.remedy
     world.trade(MONDAY, 20)
-    world.back_up(MONDAY)
-    os.utime(world.folder / "daily/incremental_2026-11-23.json", ns=(0, at("16:02:00")))
-    assert judged("19:01:00") == ("met", "")
+    backup = world.back_up(MONDAY)
+    keep(world.folder, msgspec.structs.replace(backup, made_at=f"{MONDAY}T{made}+05:30"))
+    os.utime(world.folder / "daily/incremental_2026-11-23.json", ns=(0, at(made)))
+    assert judged() == (state, "", at(made))
     assert "which has no bucket" in source.find(due).proof
     dump = (world.folder / DAILY).rename(world.folder / "elsewhere")
-    assert judged("19:01:00")[0] == "missing"
+    assert judged()[0] == "missing"
     dump.rename(world.folder / DAILY)
     laptop.pull()
-    remove_old(world.settings, MONDAY + timedelta(days=3))
-    assert judged("19:01:00") == ("met", "")
+    assert remove_old(world.settings, MONDAY + timedelta(days=3)) == [DAILY]
+    assert judged() == (state, "", at(made))
     assert "was pulled" in source.find(due).proof
 
 

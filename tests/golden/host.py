@@ -112,7 +112,7 @@ DATABASE = {
     "aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming",
     "harvester_rows_ca_file": "/etc/ssl/certs/ca-certificates.crt",
 }
-BACKUPS = {
+BACKUPS: dict[str, Any] = {
     "database_backup": {
         "database": "mydb",
         "place": "s3://b-bucket/database/",
@@ -122,6 +122,9 @@ BACKUPS = {
         ],
     },
     "database_backup_password_file": str(ROOT / "README.md"),  # read by a check alone, which is not rendered
+}
+WITHOUT_BUCKET = BACKUPS | {
+    "database_backup": {key: value for key, value in BACKUPS["database_backup"].items() if key != "place"}
 }
 OVERSEER = {
     "rclone_remotes": {"drive": {"type": "drive", "scope": "drive"}},
@@ -139,6 +142,7 @@ KINDS = {
     "database": Kind("inventory/aws", "m-1", MACHINE, AWS | DATABASE, "aws"),
     "application": Kind("inventory/aws", "m-1", MACHINE, AWS | APPLICATION, "aws"),
     "backups": Kind("inventory/aws", "m-1", MACHINE, AWS | BACKUPS, "aws"),
+    "without-bucket": Kind("inventory/aws", "m-1", MACHINE, AWS | WITHOUT_BUCKET, "backups"),
     "overseer": Kind("inventory/aws", "m-1", MACHINE, AWS | OVERSEER, "aws"),
     "onlooker": Kind(
         "inventory/aws",

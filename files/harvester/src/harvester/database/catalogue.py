@@ -118,14 +118,14 @@ def row_text(columns: Sequence[str], relation: str = "") -> Composable:
     return SQL("ROW({})::text").format(listed([*columns], relation))
 
 
-def digest_of(columns: Sequence[str], relation: str = "") -> Composable:
+def digest_of(columns: Sequence[str]) -> Composable:
     """An aggregate over rows that does not depend on their order: the sum of 64 bits of each row's MD5.
 
     MD5 guards against accidents, such as a row that was changed or lost; the dump's SHA-256 against more. It is of the
     text in UTF-8, whatever the database's encoding; of one that has none (SQL_ASCII), of the bytes as they are.
     """
     content = SQL("convert_to({}, CASE getdatabaseencoding() WHEN {none} THEN {none} ELSE 'UTF8' END)").format(
-        row_text(columns, relation), none=Literal(NO_ENCODING)
+        row_text(columns), none=Literal(NO_ENCODING)
     )
     return SQL("coalesce(sum(('x' || substr(md5({}), 1, 16))::bit(64)::bigint), 0)::text").format(content)
 
@@ -135,7 +135,17 @@ def compare_in_utc(connection: Connection) -> None:
     connection.execute("SET LOCAL TimeZone = 'UTC'")
 
 
-def count_rows(connection: Connection, relation: Composable, columns: Sequence[str]) -> tuple[int, str]:
-    """Rows and digest of a table."""
-    row: Any = connection.execute(SQL("SELECT count(*), {} FROM {}").format(digest_of(columns), relation)).fetchone()
-    return int(row[0]), str(row[1])
+def checksum_of(columns: Sequence[str]) -> Composable:
+    """The same by PostgreSQL's own hash of each row's text, in a quarter of the time.
+
+    It is of the bytes as they are in the database's encoding, and of this kind of processor. Where two are equal, the
+    rows are; where they are not, the digests decide.
+    """
+    return SQL('coalesce(sum(hashtextextended(({}) COLLATE "C", 0)), 0)::text').format(row_text(columns))
+
+
+def measure(connection: Connection, relation: Composable, *aggregates: Composable) -> tuple[Any, ...]:
+    """The number of a table's rows, and these aggregates over them."""
+    wanted = SQL(", ").join([SQL("count(*)"), *aggregates])
+    row: Any = connection.execute(SQL("SELECT {} FROM {}").format(wanted, relation)).fetchone()
+    return tuple(row)

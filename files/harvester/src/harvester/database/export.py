@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import one_line
 from harvester.config.database import DatabaseSettings, TableSettings
-from harvester.database.catalogue import FoundTable, compare_in_utc, count_rows, look_at
+from harvester.database.catalogue import FoundTable, checksum_of, compare_in_utc, digest_of, look_at, measure
 from harvester.database.log import kept_log
 from harvester.database.making import making
 from harvester.database.manifests import Backup, TableFacts
@@ -114,7 +114,7 @@ def _facts(connection: Connection, table: TableSettings, name: str) -> TableFact
     found = look_at(connection, table.parts)
     assert found is not None  # noqa: S101  # it was copied in this transaction
     columns = [column.name for column in found.written]
-    rows, digest = count_rows(connection, qualified(SCHEMA, name), columns)
+    rows, checksum, digest = measure(connection, qualified(SCHEMA, name), checksum_of(columns), digest_of(columns))
     key, date_column = key_of(table, found), table.date
     if date_column and date_column not in columns:
         raise ConfigError(f"{table.name}: date: there is no column {date_column}. Correct it in database_backup.")
@@ -123,6 +123,7 @@ def _facts(connection: Connection, table: TableSettings, name: str) -> TableFact
         table=name,
         rows=rows,
         digest=digest,
+        checksum=checksum,
         columns=tuple(column.plain for column in found.written),
         merge=table.merge,
         key=key,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.config.database import DatabaseSettings
-from harvester.database.catalogue import compare_in_utc, count_rows, look_at, user_tables
+from harvester.database.catalogue import checksum_of, compare_in_utc, digest_of, look_at, measure, user_tables
 from harvester.database.export import SCHEMA, back_up_rows, drop_export, key_of
 from harvester.database.log import kept_log
 from harvester.database.making import making
@@ -64,13 +64,15 @@ def _count_tables(connection: Connection, settings: DatabaseSettings) -> list[Ta
         assert found is not None  # noqa: S101  # it was listed in this transaction
         table = stated.get(found.name)
         columns = [column.plain for column in found.written]
-        rows, digest = count_rows(connection, qualified(*parts), [column.name for column in columns])
+        names = [column.name for column in columns]
+        rows, checksum, digest = measure(connection, qualified(*parts), checksum_of(names), digest_of(names))
         facts.append(
             TableFacts(
                 name=found.name,
                 table="",
                 rows=rows,
                 digest=digest,
+                checksum=checksum,
                 columns=tuple(columns),
                 merge=table.merge if table else "key",
                 key=key_of(table, found) if table else found.primary,

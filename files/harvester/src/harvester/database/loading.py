@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from harvester.database.catalogue import compare_in_utc, count_rows
+from harvester.database.catalogue import checksum_of, compare_in_utc, digest_of, measure
 from harvester.database.dumps import SpoiledError, check_hash, feed_restore
 from harvester.database.export import OURS, SCHEMA, drop_export
-from harvester.database.manifests import Backup
+from harvester.database.manifests import Backup, TableFacts
 from harvester.database.programs import choose
 from harvester.database.server import Connection, Server, qualified
 
@@ -41,6 +41,7 @@ def restore_dump(server: Server, database: str, folder: Path, backup: Backup, op
 def compare(connection: Connection, backup: Backup) -> None:
     """Compare each table of a backup that was restored, by rows and digest. Raises SpoiledError."""
     problems = []
+    is_same_text = connection.info.parameter_status("server_encoding") == backup.encoding
     with connection.transaction():
         compare_in_utc(connection)
         for table in backup.tables:
@@ -49,13 +50,21 @@ def compare(connection: Connection, backup: Backup) -> None:
             if there is None or there[0] is None:
                 problems.append(f"{table.name} is not in it")
                 continue
-            rows, digest = count_rows(connection, qualified(*parts), [column.name for column in table.columns])
-            if rows != table.rows:
-                problems.append(f"{table.name} has {rows} rows, and {table.rows} were backed up")
-            elif digest != table.digest:
-                problems.append(f"{table.name} has other values than were backed up")
+            if trouble := _compare_rows(connection, qualified(*parts), table, is_same_text):
+                problems.append(f"{table.name} has {trouble} backed up")
     if problems:
         raise SpoiledError(
             f"{backup.path}: what is restored of it is not what was backed up: {'; '.join(problems)}. Use another"
             " backup; the database that it was restored from may still have the rows."
         )
+
+
+def _compare_rows(connection: Connection, relation: Composable, table: TableFacts, is_same_text: bool) -> str:
+    """What is wrong with the rows, empty where nothing is. Only the digest finds text that no encoding allows."""
+    columns = [column.name for column in table.columns]
+    rows, checksum = measure(connection, relation, checksum_of(columns))
+    if rows != table.rows:
+        return f"{rows} rows, and {table.rows} were"
+    if is_same_text and checksum == table.checksum:
+        return ""
+    return "" if measure(connection, relation, digest_of(columns)) == (rows, table.digest) else "other values than were"

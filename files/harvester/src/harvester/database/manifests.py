@@ -33,7 +33,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class TableFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A table of a backup. `digest` does not depend on the rows' order."""
+    """A table of a backup. `digest` and `checksum` do not depend on the rows' order."""
 
     name: str
     """Schema and table on the server."""
@@ -41,6 +41,8 @@ class TableFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Its name in the dump's schema, of a daily backup."""
     rows: int
     digest: str
+    checksum: str = ""
+    """Where it is the same there, so are the rows; where it is not, the digest decides."""
     columns: tuple[Column, ...]
     merge: Literal["key", "replace_dates"] = "key"
     key: tuple[str, ...] = ()

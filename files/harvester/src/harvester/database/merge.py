@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from harvester.base.errors import HarvesterError
 from harvester.database import memory
-from harvester.database.catalogue import FoundTable, compare_in_utc, digest_of, in_reference_order, look_at, row_text
+from harvester.database.catalogue import FoundTable, checksum_of, compare_in_utc, in_reference_order, look_at, row_text
 from harvester.database.drift import Drift, find_drift
 from harvester.database.export import SCHEMA, drop_export
 from harvester.database.manifests import Backup, TableFacts
@@ -244,19 +244,19 @@ Seen = tuple[int, str]
 def _dates(
     connection: Connection, target: Composable, source: Composable, day: Identifier, columns: Sequence[str]
 ) -> "list[tuple[Seen | None, tuple[Seen, date | str | None]]]":
-    """For each date of the backup rows and digest here, None where there are none, and in the backup."""
+    """For each date of the backup rows and checksum here, None where there are none, and in the backup."""
     each = SQL("SELECT {0}, count(*), {1} FROM {2} GROUP BY 1 ORDER BY 1")
-    came = connection.execute(each.format(day, digest_of(columns), source)).fetchall()
+    came = connection.execute(each.format(day, checksum_of(columns), source)).fetchall()
     here: dict[Any, Seen] = {}
     for when, _, _ in came:
         row: Any = connection.execute(
             SQL("SELECT count(*), {} FROM {} WHERE {} IS NOT DISTINCT FROM {}").format(
-                digest_of(columns), target, day, Literal(when)
+                checksum_of(columns), target, day, Literal(when)
             )
         ).fetchone()
         if row[0]:
             here[when] = (int(row[0]), str(row[1]))
-    return [(here.get(when), ((int(rows), str(digest)), when)) for when, rows, digest in came]
+    return [(here.get(when), ((int(rows), str(checksum)), when)) for when, rows, checksum in came]
 
 
 def _raise_sequences(connection: Connection, facts: TableFacts, table: FoundTable) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -9,7 +10,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.database import DatabaseSettings
 from harvester.database.delivery import receipt_of
 from harvester.database.manifests import Backup, find, manifest_path
-from harvester.deliver.receipts import DayReceipt, VerifiedObject, now, save
+from harvester.deliver.receipts import DayReceipt, VerifiedObject, made_figure, now, save
 from harvester.lake.layout import Partition
 
 
@@ -46,9 +47,10 @@ def note_copies(settings: DatabaseSettings, said: bytes) -> int:
 
 
 def _note(settings: DatabaseSettings, backup: Backup) -> None:
-    """Add a backup and its manifest to the receipt of its day."""
+    """Add a backup, its manifest and when it was made to the receipt of its day: the copy here goes after that."""
     day, manifest = Partition(backup.day, settings.host_id), manifest_path(*backup.name)
     receipt: DayReceipt = receipt_of(settings, backup.day)
+    receipt.counts[made_figure(backup.kind)] = int(datetime.fromisoformat(backup.made_at).timestamp())
     content = (settings.folder / manifest).read_bytes()
     for path, size, sha256 in (
         (backup.path, backup.bytes, backup.sha256),

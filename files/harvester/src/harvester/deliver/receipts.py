@@ -58,6 +58,11 @@ class DayReceipt:
         return content
 
 
+def made_figure(kind: str) -> str:
+    """The figure of a laptop's receipt that says when a backup of this kind was made, in seconds since 1970."""
+    return f"{kind}_made"
+
+
 def now() -> str:
     """The time as receipts state it: ISO, UTC, seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import zone
 from harvester.config.database import DatabaseSettings
-from harvester.deliver.receipts import load
+from harvester.deliver.receipts import DayReceipt, load, made_figure
 from harvester.dues.due import Due, Found, UnseenError
 from harvester.health.units import how_to_run
 from harvester.jobs.records import JOBS, Records
@@ -96,18 +96,23 @@ class BackupSource:
                 pass
             except OSError as error:
                 raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
-            if self._look(name, stem):  # the copy here went after it; when it was made is not known any more
-                return Found(met_ns=due.due_ns, proof=f"{dump.name} was pulled, and its copy here is removed")
+            if pulled := self._look(name, stem):  # the copy here went after it
+                made = self._receipt(name).counts.get(made_figure(due.name))
+                met_ns = pulled.met_ns if made is None else made * NS_PER_SECOND
+                return Found(met_ns=met_ns, proof=f"{dump.name} was pulled, and its copy here is removed")
         return Found(cause=f"{stem}{day}.dump.gz was not made: see the job {job}", told=True)
 
     def _look(self, day: date, stem: str) -> Found | None:
         """The backup of that name, where dump and manifest were seen at the place."""
-        receipt = load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.home)
+        receipt = self._receipt(day)
         dump, manifest = f"{stem}{day}.dump.gz", receipt.files.get(f"{stem}{day}.json")
         if manifest is None or dump not in receipt.files:
             return None
         seen_ns = int(datetime.fromisoformat(manifest.verified_at).timestamp()) * NS_PER_SECOND
         return Found(met_ns=seen_ns, proof=f"{dump} was read back there")
+
+    def _receipt(self, day: date) -> DayReceipt:
+        return load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.home)
 
     def _since_ns(self, job: str) -> int:
         try:

@@ -42,6 +42,7 @@ from harvester.lake.manifest import (
     SegmentEntry,
     hash_file,
     load_manifest,
+    make_manifest,
     read_removals,
     self_hash_of,
     write_manifest,
@@ -114,16 +115,8 @@ def close_day(
                 explanation=explanation,
             )
             refused = 0 if prepared.sliced else len(read_slices(prepared.folder, prepared.release))
-        manifest = Manifest(
-            date=partition.date.isoformat(),
-            host=partition.host,
-            generation=names.generation,
-            built_by=release_id(),
-            files=tuple(files),
-            segments=_segments(day),
-            supersedes=self_hash_of(lake, partition) if before else None,
-            market=in_force().name,
-        )
+        supersedes = self_hash_of(lake, partition) if before else None
+        manifest = make_manifest(partition, names.generation, files, _segments(day), supersedes)
         write_manifest(lake, partition, manifest)
         set_superseded_aside(lake, manifest, partition)
         remove_parts(lake, partition.date)
