@@ -20,8 +20,9 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.market import entered
 from harvester.decode.hsm_layout import DEPTH
 from harvester.indicators.averages import averages_of
-from harvester.journal.format import SCHWAB_STREAM
-from harvester.live.bars import Minute
+from harvester.journal.format import DATA, SCHWAB_STREAM, Record
+from harvester.lake.day.segments import Source
+from harvester.live.bars import Change, LiveBars, Minute
 from harvester.live.quotes import QuoteMinutes
 from harvester.live.tail import JournalTail
 
@@ -369,6 +370,18 @@ def test_a_streamed_minute_is_on_the_page_before_history_has_it_and_is_replaced_
 
     assert (streamed["newest"][1], settled["newest"][1]) == (600.25, 600.5)
     assert streamed["newest"][0] == settled["newest"][0] == ms(place.opens + MINUTE_NS)
+
+
+def test_of_a_frame_only_what_the_host_records_is_a_change_and_each_symbol_once(place: Place) -> None:
+    bars = LiveBars(lambda symbol: place.bars, MINUTE_NS)
+    source = Source("1-1", Path("1-1.open"), header={"candles": {"0": "QQQ"}})
+    first = ms(place.opens)
+    frame = data(chart_row(f7=first), chart_row("NOPE", f7=first), chart_row(f7=first, f6=13))
+    now = place.opens + 2 * MINUTE_NS
+
+    assert bars.take(source, Record(DATA, SCHWAB_STREAM, 0, 1, now, now, frame)) == [Change("QQQ", now)]
+    assert bars.take(source, Record(DATA, SCHWAB_STREAM, 0, 2, now, now, b"<html>")) == []
+    assert [minute.volume for minute in bars.bars("QQQ")] == [13] and bars.bars("NOPE") == []
 
 
 def test_how_old_data_may_be_is_not_another_with_the_stream_whose_minutes_come_once_a_minute(tmp_path: Path) -> None:

@@ -155,6 +155,15 @@ def test_what_is_no_bar_of_the_session_is_counted_and_no_row(place: Stream) -> N
     assert (entry["minutes"], entry["off_session"], entry["rejected"]) == (0, 1, {"not_over": 1, "unreadable": 2})
 
 
+def test_a_minute_that_comes_at_the_moment_of_its_end_is_over(place: Stream) -> None:
+    place.connect(-0.5)
+    place.minute(0, late=0)
+
+    entry = place.close()["streams"]["schwab-stream"]["symbols"][QQQ]
+
+    assert place.told() == [(0, 0, 12, False)] and (entry["minutes"], entry["rejected"]) == (1, {})
+
+
 def test_the_stream_is_covered_from_the_confirmed_subscription_to_the_end_of_the_connection(place: Stream) -> None:
     place.connect(-0.5)
     place.disconnect(60)
