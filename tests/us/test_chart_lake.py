@@ -20,6 +20,7 @@ from harvester.journal.format import SCHWAB_STREAM
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import load_manifest
+from runbook.report.report import write_report
 
 BARS = 210
 
@@ -209,6 +210,19 @@ def test_minutes_that_history_never_said_are_named_with_the_cause_and_the_files_
     lake, partition = place.settings.lake_dir, Partition(HALF_DAY, "us1")
     manifest = load_manifest(lake, partition)
     assert manifest and check_day(lake, certificate, manifest.files) == []
+
+
+def test_the_report_tells_of_the_stream_and_of_what_history_never_said(place: Stream, tmp_path: Path) -> None:
+    place.connect(-0.5)
+    for number in range(3):
+        place.minute(number)
+    place.disconnect(60)
+    place.close()
+
+    page = write_report(place.settings.lake_dir, tmp_path / "report.html").read_text()
+
+    assert "schwab-stream" in page and "3 minutes streamed" in page
+    assert "3 provisional, without the history" in page
 
 
 def test_a_day_closed_twice_is_the_same(tmp_path: Path) -> None:
