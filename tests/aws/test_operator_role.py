@@ -38,7 +38,7 @@ def judged_by(action: str, asked: dict[str, Any]) -> list[Call]:
     if action == "s3:ListObjectsV2":
         return [Call("s3:ListBucket", f"arn:aws:s3:::{asked['Bucket']}", {"s3:prefix": asked["Prefix"]})]
     if service == "secretsmanager":
-        return [Call(action, f"{SECRET}{asked['SecretId']}-AbCdEf")]
+        return [Call(action, f"{SECRET}{asked.get('SecretId') or asked['Name']}-AbCdEf")]
     if service == "ssm":
         return [Call(action, f"{SSM}{asked['Name']}" if "Name" in asked else "*")]
     if service == "lambda":
@@ -89,6 +89,11 @@ def test_who_may_take_on_the_role(role: Any, context: dict[str, str], let_in: bo
 def refused(other: Cloud, policy: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """From now on calls of this process reach the account as the operator's; the actions that were refused."""
     as_account(other, monkeypatch)
+    yield judging(policy, monkeypatch)
+
+
+def judging(policy: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """From now on calls of this process are judged by this policy; the actions that were refused."""
     found: list[str] = []
     through = BaseClient._make_api_call
 
@@ -102,7 +107,7 @@ def refused(other: Cloud, policy: Any, monkeypatch: pytest.MonkeyPatch) -> Itera
         return through(client, operation, asked)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    yield found
+    return found
 
 
 def token(seconds: int) -> str:

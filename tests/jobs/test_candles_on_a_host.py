@@ -113,6 +113,14 @@ def test_the_days_ledger_has_its_candles_and_their_delivery(world: World, day: s
     assert states["price-feed", "price-feed"] in ("met", "late")
 
 
+def test_its_last_bars_are_what_the_broker_says_when_the_host_asks_once_more(world: World, day: str) -> None:
+    compared = json.loads(world.host(f"/usr/local/bin/harvester compare-candles --date {day} --json").stdout)
+
+    assert [each["symbol"] for each in compared] == SYMBOLS
+    assert all(each["bars"] >= SESSION_SECONDS // 10 for each in compared)
+    assert not any(each["differing"] or each["problem"] for each in compared), compared
+
+
 def test_days_past_are_asked_for_built_and_asked_for_no_more(world: World, day: str) -> None:
     today = date.fromisoformat(day)
     since, until = today - timedelta(days=PAST_DAYS), today - timedelta(days=1)

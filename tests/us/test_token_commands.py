@@ -21,6 +21,7 @@ from harvester.base.redaction import Secret
 from harvester.tokens.places import open_place
 from harvester.tokens.schwab_file import read_file, write_file
 from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
 from runbook.tokens import credentials, places, schwab_push
 
@@ -220,3 +221,15 @@ def test_other_secrets_lie_beside_the_apps(host: Host) -> None:
     ):
         places.place_of(odd, "postgres_dsn")
     assert places.place_of(host_of(PLACES["ssm"]), "postgres_dsn") is None, "the app's secret is in a file"
+
+
+def test_there_is_no_token_before_to_go_back_to(host: Host, tmp_path: Path) -> None:
+    for age in (2 * DAY, DAY):
+        schwab_push.push_file(host, put(tmp_path / "t.json", sdk_file(age)))
+    before = stored(host)
+
+    with pytest.raises(ConfigError, match=r"us1: .* the one before is over\. Log in again instead: ./inv token-push"):
+        credentials.undo([host], Target(tmp_path))
+
+    after = stored(host)
+    assert before is not None and after is not None and after.get_secret_value() == before.get_secret_value()

@@ -24,7 +24,9 @@ def ask(folder: Path, *words: str) -> list[str]:
     text = (HOST / "usr/local/bin/harvester").read_text("utf-8")
     (folder / "program").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     program.write_text(text.replace("/opt/harvester/current/bin/harvester", str(folder / "program")))
-    (folder / "sudo").write_text('#!/bin/sh\nprintf "%s\\n" "$3"; shift 6; exec "$@"\n')
+    (folder / "sudo").write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$3"; while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
+    )
     for each in (program, folder / "program", folder / "sudo"):
         each.chmod(0o755)
     path = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}

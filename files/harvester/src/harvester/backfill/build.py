@@ -17,7 +17,6 @@ from harvester.backfill.merge import by_symbol, merge, read_rows
 from harvester.backfill.pending import pending_segments, read_answers
 from harvester.backfill.spool import DaySpool
 from harvester.base.errors import HarvesterError
-from harvester.base.market import in_force
 from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
 from harvester.decode.frames import Ints, keep_heap_pages
@@ -30,6 +29,7 @@ from harvester.lake.manifest import (
     SegmentEntry,
     describe_file,
     load_manifest,
+    make_manifest,
     self_hash_of,
     write_manifest,
 )
@@ -159,16 +159,8 @@ def _put_in_force(
     files: list[FileEntry],
     segments: tuple[SegmentEntry, ...],
 ) -> None:
-    manifest = Manifest(
-        date=partition.date.isoformat(),
-        host=partition.host,
-        generation=names.generation,
-        built_by=release_id(),
-        files=tuple(files),
-        segments=segments,
-        supersedes=self_hash_of(lake, partition) if before else None,
-        market=in_force().name,
-    )
+    supersedes = self_hash_of(lake, partition) if before else None
+    manifest = make_manifest(partition, names.generation, files, segments, supersedes)
     write_manifest(lake, partition, manifest)
     set_superseded_aside(lake, manifest, partition)
 

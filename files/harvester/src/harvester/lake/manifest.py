@@ -6,6 +6,7 @@ Records of what clean-up deleted lie beside it, so that verify knows why a liste
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -14,7 +15,8 @@ from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file, write_new
-from harvester.base.market import MARKETS, NSE, MarketName
+from harvester.base.market import MARKETS, NSE, MarketName, in_force
+from harvester.base.release import release_id
 from harvester.lake.layout import BUILT, FOLDERS, MANIFEST, SCHEMA_VERSION, Partition, table_of
 
 MANIFEST_FORMAT, REMOVALS_FORMAT = 2, 1
@@ -109,6 +111,26 @@ def describe_file(lake: Path, path: Path, rows: int, sha256: str = "") -> FileEn
     """The entry of a file that lies in the lake; `sha256` where it is known already. Raises OSError."""
     size, digest = (path.stat().st_size, sha256) if sha256 else hash_file(path)
     return FileEntry(path.relative_to(lake).as_posix(), size, digest, rows)
+
+
+def make_manifest(
+    partition: Partition,
+    generation: int,
+    files: Iterable[FileEntry],
+    segments: Iterable[SegmentEntry],
+    supersedes: str | None = None,
+) -> Manifest:
+    """That of a day which this release builds, in the market in force."""
+    return Manifest(
+        date=partition.date.isoformat(),
+        host=partition.host,
+        generation=generation,
+        built_by=release_id(),
+        files=tuple(files),
+        segments=tuple(segments),
+        supersedes=supersedes,
+        market=in_force().name,
+    )
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

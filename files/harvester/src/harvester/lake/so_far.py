@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
-from harvester.base.market import in_force
 from harvester.base.release import release_id
 from harvester.journal.format import day_directory
 from harvester.lake.build import build_day
@@ -20,7 +19,7 @@ from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.explained import Explanation
 from harvester.lake.layout import RAW, SO_FAR_NAME, Partition
-from harvester.lake.manifest import Manifest, write_manifest
+from harvester.lake.manifest import make_manifest, write_manifest
 from harvester.lake.publish.files import Names, locked
 from harvester.lake.tables.part_files import folder_of_day
 from harvester.lake.tables.prepared import Prepared
@@ -60,8 +59,5 @@ def build_so_far(
             so_far_ns=until_ns,
         )
         replace_file(target / SO_FAR_NAME, json.dumps({"date": partition.date.isoformat(), "until_ns": until_ns}))
-        manifest = Manifest(
-            partition.date.isoformat(), partition.host, 1, release_id(), tuple(files), (), market=in_force().name
-        )
-        write_manifest(target, partition, manifest)
+        write_manifest(target, partition, make_manifest(partition, 1, files, ()))
     return until_ns

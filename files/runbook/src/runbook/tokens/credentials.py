@@ -94,8 +94,13 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = gather) -
     """Put the access token that was in force before back, where it still works, and wait until each host uses it.
 
     The versions by host. Raises TokenError, with nothing changed, when the one before cannot be used, StoreError when
-    there is none, and UnhealthyError when a host does not use it in time.
+    there is none, ConfigError for hosts of the market us, and UnhealthyError when a host does not use it in time.
     """
+    if renewing := ", ".join(host.name for host in hosts if places.is_us(host)):
+        raise ConfigError(
+            f"{renewing}: hosts of the market us renew Schwab's access token each half hour, so the one before is over."
+            " Log in again instead: ./inv token-push --broker schwab."
+        )
     refuse_sleepers(host.name for host in hosts if host.asleep and not places.place_of(host, "access_token"))
     versions: dict[str, str] = {}
     expires: dict[str, int] = {}
