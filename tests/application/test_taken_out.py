@@ -14,10 +14,10 @@ pytestmark = pytest.mark.long
 OUT = {"application_source": "", "database_backup": {}, "database_backup_password_place": ""}
 TRACES = (
     "ls -d /etc/systemd/system/market-app* /etc/systemd/system/harvester-job-application-*"
-    " /etc/harvester/application.json /opt/market-app/current /opt/market-app/.env /opt/market-app/libexec/compose /etc/nftables.d/60-containers.nft"
+    " /etc/harvester/application.json /opt/market-app/current /opt/market-app/.env /opt/market-app/libexec/compose"
+    " /etc/nftables.d/60-containers.nft"
     " /etc/systemd/system/multi-user.target.wants/docker.service 2>/dev/null"
 )
-LEFT = "docker volume ls --quiet; docker ps --all --quiet; docker network ls --quiet --filter name=market-app"
 
 
 def rows(world: World) -> dict[str, int]:

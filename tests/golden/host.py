@@ -56,6 +56,7 @@ BARE_HOST: dict[str, Any] = {
     "__application_link": {"stat": {"exists": False}},
     "__application_within": {"skipped": True},
     "__application_seen": {"results": []},
+    "__application_timers": {"files": []},
     "__application_damage": {"rc": 3},
     "__application_prepared": {"rc": 0},
     "__application_switched": {"changed": True},
