@@ -183,7 +183,7 @@ class Base:
     def tls(self, password: str = PASSWORD, **changes: str) -> str:
         """Through TCP, as a server elsewhere is reached."""
         quoted = password.replace("\\", "\\\\").replace("'", "\\'")
-        words = {"host": NAME_OF_SERVER, "hostaddr": "127.0.0.1", "port": str(self.server.port), "user": USER}
+        words = {"host": NAME_OF_SERVER, "hostaddr": self.server.address, "port": str(self.server.port), "user": USER}
         words |= {"dbname": self.name, "password": f"'{quoted}'"}
         return " ".join(f"{key}={value}" for key, value in (words | changes).items() if value)
 
@@ -198,13 +198,13 @@ class Base:
 class Server:
     """A server that a test stops and starts; TLS and passwords through TCP, neither through its socket."""
 
-    def __init__(self, found: Path, folder: Path, port: int) -> None:
-        self.folder, self.sockets, self.port = folder, folder / "run", port
+    def __init__(self, found: Path, folder: Path, port: int, address: str) -> None:
+        self.folder, self.sockets, self.port, self.address = folder, folder / "run", port, address
         self._found = found
 
     def start(self) -> None:
         values = {
-            "unix_socket_directories": str(self.sockets), "listen_addresses": "127.0.0.1", "port": str(self.port),
+            "unix_socket_directories": str(self.sockets), "listen_addresses": self.address, "port": str(self.port),
             "ssl": "on", "ssl_cert_file": str(self.folder / "server.crt"),
             "ssl_key_file": str(self.folder / "server.key"),
             "shared_buffers": "16MB", "max_connections": "30", "log_min_messages": "fatal",
@@ -228,21 +228,21 @@ class Server:
 
 
 @contextmanager
-def stoppable_server() -> Iterator[Server]:
+def stoppable_server(address: str = "127.0.0.1") -> Iterator[Server]:
     """A new one with the role USER, gone afterwards. Skips the test where there is none."""
     found = programs()
     if found is None:
         pytest.skip(ABSENT)
     with _folder() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = Server(found, folder, free.getsockname()[1])
+        free.bind((address, 0))
+        server = Server(found, folder, free.getsockname()[1], address)
         free.close()
         server.sockets.mkdir()
         make_certificates(folder)
         _hand_over(server.sockets, *folder.glob("*.*"))
         folder.chmod(0o755)
         _initialise(found, folder, "trust", "C")
-        who = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+        who = "local all all trust\nhostssl all all 0.0.0.0/0 scram-sha-256\n"
         (folder / "data/pg_hba.conf").write_text(who, "ascii")
         server.start()
         try:

@@ -56,8 +56,8 @@ class Host:
         (self.folder / "bin/ss").write_text(f"#!/bin/sh\ncat <<'E'\n{line}\nE\n")
         (self.folder / "bin/ss").chmod(0o755)
 
-    def say(self, services: dict[str, Any]) -> None:
-        (self.folder / "config.json").write_text(json.dumps({"services": services}))
+    def say(self, services: dict[str, Any], **more: Any) -> None:
+        (self.folder / "config.json").write_text(json.dumps({"services": services, **more}))
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         environment = os.environ | {"PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
@@ -79,6 +79,30 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"volumes": {"x": {"driver_opts": {"type": "none", "o": "bind", "device": "/var/lib/harvester/journal"}}}},
+        {"volumes": {"x": {"driver_opts": {"type": "none", "o": "bind", "device": "/"}}}},
+        {"secrets": {"x": {"file": "/etc/harvester/database-password"}}},
+        {"configs": {"x": {"file": "/root/.ssh/id_ed25519"}}},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_a_file_of_ours_by_another_name_is_refused(host: Host, more: dict[str, Any]) -> None:
+    host.say({"app": SAFE}, **more)
+
+    assert f"{next(iter(more))}: x is /" in host.refused()
+
+
+def test_volumes_and_secrets_of_its_own_are_not(host: Host) -> None:
+    own = {"device": "/srv/data", "o": "bind", "type": "none"}
+    secrets = {"x": {"file": "/opt/market-app/secret"}, "y": {"environment": "KEY"}, "z": None}
+    host.say({"app": SAFE}, volumes={"data": {"name": "d"}, "b": {"driver_opts": own}}, secrets=secrets)
+
+    assert host.prepare().returncode == 0, host.prepare().stderr
 
 
 def test_a_good_one_is_complete_and_a_changed_file_of_it_is_named(host: Host) -> None:

@@ -81,6 +81,18 @@ def test_a_failed_module_of_a_collection_is_explained_too() -> None:
     assert "No AWS credentials" in explain_result({"msg": "Couldn't connect to AWS: Unable to locate credentials"})
 
 
+def test_a_failed_command_of_ours_is_explained_by_its_own_words() -> None:
+    failed = {"msg": "non-zero return code", "rc": 1}
+    traceback = "Traceback (most recent call last):\n  File x\nKeyError: 'us_equity'\n"
+
+    assert explain_result(failed | {"stderr": "harvester_market is 'uk'.\n Write one.\n"}) == (
+        "harvester_market is 'uk'. Write one."
+    )
+    assert explain_result(failed | {"stderr": traceback}) == "KeyError: 'us_equity'"
+    assert explain_result(failed | {"stderr": ""}) == "non-zero return code"
+    assert explain_result({"msg": "a module's", "rc": 0, "stderr": "a warning"}) == "a module's"
+
+
 def denied_words() -> str:
     return (
         "Failed to create: An error occurred (UnauthorizedOperation) when calling the RunInstances operation: "

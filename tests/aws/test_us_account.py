@@ -1,9 +1,12 @@
 """An account of the market us is planned, built, changed and destroyed: by New York's days, with Schwab's login."""
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +16,9 @@ from tests.us.test_us_settings import APP
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import ConfigError, HarvesterError
-from lab.aws.server import ACCOUNT
-from runbook.aws import destroy, environment
+from harvester.base.market import entered
+from lab.aws.server import ACCOUNT, REGION
+from runbook.aws import archives, destroy, environment
 from runbook.aws.functions import OF_FYERS, chosen
 from runbook.aws.leftovers import left_with_tags
 from runbook.aws.schedules import read_schedules
@@ -192,3 +196,58 @@ def test_candles_by_functions_are_refused_in_this_market() -> None:
     with pytest.raises(ConfigError, match=r"aws_functions_feed_symbols: .*the market nse alone\. Name none"):
         chosen([], account="", refresh=False, feed=True, market="us")
     assert {*chosen([], account="X", refresh=True, feed=True, door=True)} == {*FUNCTIONS}
+
+
+@pytest.mark.parametrize(
+    ("variables", "action", "login"),
+    [
+        ({}, "ssm:GetParameter", f":ssm:{REGION}:{ACCOUNT}:parameter{NAMES.parameter('access_token')}"),
+        (
+            {"harvester_market": "us", "aws_identity_schwab": "{{ the default }}"},
+            "ssm:GetParameter",
+            f":ssm:{REGION}:{ACCOUNT}:parameter{NAMES.parameter('schwab_access_token')}",
+        ),
+        (IN_MANAGER, "secretsmanager:GetSecretValue", f":secret:{NAMES.schwab_secret}-AbCdEf"),
+    ],
+    ids=["fyers", "ssm", "secretsmanager"],
+)
+def test_the_doctor_has_aws_judge_the_right_to_the_login_that_is_used(
+    variables: dict[str, Any], action: str, login: str
+) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def simulate(PolicySourceArn: str, ActionNames: list[str], ResourceArns: list[str]) -> Any:
+        [one], [arn] = ActionNames, ResourceArns
+        asked.append((PolicySourceArn.rpartition("/")[2], one, arn))
+        return {"EvaluationResults": [{"EvalDecision": "implicitDeny"}]}
+
+    client: Any = SimpleNamespace(simulate_principal_policy=simulate)
+    account: Any = SimpleNamespace(client=lambda _: client)
+    [finding] = checks.check_rights(environment.Environment(variables, NAMES, account), ACCOUNT)
+
+    [arn] = [arn for role, one, arn in asked if role == NAMES.role("host") and arn.endswith(login)]
+    assert f"host may not {action};" in finding.detail
+    assert (NAMES.role("host"), action, arn) in asked
+
+
+def test_an_unknown_market_is_said_before_an_archive_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"market": "uk", "hosts": [], "feed": []})))
+    with pytest.raises(ConfigError, match=r"harvester_market is 'uk'\. Write one of nse, us"):
+        archives.main([str(ROOT / "files/functions"), str(tmp_path), ""])
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(("market", "opens"), [("us", "09:30:00-0"), ("nse", "09:00:00+05:30")])
+def test_the_build_goes_by_the_market_that_it_is_told(
+    market: str, opens: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    symbols = {"us": ["QQQ"], "nse": ["NSE:SBIN-EQ"]}[market]
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"market": market, "hosts": symbols, "feed": []})))
+    with entered("nse"):
+        archives.main([str(ROOT / "files/functions"), str(tmp_path), ""])
+
+    built = json.loads(capsys.readouterr().out)["archives"]
+    with zipfile.ZipFile(built["evening"]) as archive:
+        sessions = json.loads(archive.read("sessions.json"))["sessions"]
+    assert opens in {session[0][11 : 11 + len(opens)] for session in sessions.values()}
+    assert "token-page" in built, "every archive is made; which are deployed the account's look says"

@@ -23,6 +23,7 @@ from harvester.base.market import to_local
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
+from harvester.health.live_rows import check_rows, live_folder
 
 NOW = at("10:00")
 MINUTE = 60 * NS_PER_SECOND
@@ -114,6 +115,23 @@ def test_a_blocked_account_is_one_notice(tmp_path: Path) -> None:
 )
 def test_what_is_well_or_told_by_the_reminders_is_no_notice(tmp_path: Path, change: dict[str, Any]) -> None:
     assert find_losses(make_settings(tmp_path), good(**change), TradingCalendar.load(), NOW) == []
+
+
+@pytest.mark.parametrize("state", [None, {"failing_since_ns": 1, "looked_at_ns": NOW, "problem": "refused"}])
+def test_of_rows_the_live_delivery_tells_itself_and_other_losses_are_told(tmp_path: Path, state: Any) -> None:
+    """The unit of the alerts does not see what the delivery writes, so to it nothing ever was."""
+    rows = {"name": "rows", "kind": "postgres", "place": "ssm:/a/b/dsn", "region": "ap-south-1", "live": True}
+    data = {"data_dir": str(tmp_path), "feeds": ["fyers-rest", "fyers-history"], "deliveries": [rows]}
+    settings = validate(Settings, configuration(tmp_path) | data)
+    if state:
+        folder = live_folder(settings, "rows")
+        folder.mkdir(parents=True)
+        (folder / "live.json").write_text(json.dumps(state))
+    assert [check.ok for check in check_rows(settings, NOW)] == [False]
+
+    assert find_losses(settings, good(), TradingCalendar.load(), NOW) == []
+    [found] = find_losses(settings, good(journal={"failure": "x"}), TradingCalendar.load(), NOW) or []
+    assert found.cause == "journal"
 
 
 def test_without_a_token_a_full_disk_is_told_all_the_same(tmp_path: Path) -> None:

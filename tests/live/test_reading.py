@@ -11,6 +11,8 @@ import pytest
 from tests.journals import DAY, OPEN_NS, HandClock, HandRecorder
 from tests.live.conftest import INFY, MINUTE_NS, SBIN, LiveHost, settings_of, sockets
 from tests.storage.lake.sockets import book, ids_of, topics_of
+from tests.us.test_chart_frames import data
+from tests.us.test_chart_frames import row as chart_row
 from tests.us.test_us_lake import Place
 
 from exchange.wire import hsm
@@ -18,7 +20,9 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.market import entered
 from harvester.decode.hsm_layout import DEPTH
 from harvester.indicators.averages import averages_of
-from harvester.live.bars import Minute
+from harvester.journal.format import DATA, SCHWAB_STREAM, Record
+from harvester.lake.day.segments import Source
+from harvester.live.bars import Change, LiveBars, Minute
 from harvester.live.quotes import QuoteMinutes
 from harvester.live.tail import JournalTail
 
@@ -350,6 +354,40 @@ def test_schwabs_minutes_have_averages_from_the_opening_in_dollars(place: Place)
     assert shown["closes"] - shown["opens"] == 210 * 60_000 and shown["ladders"] == []
     assert (shown["source"], shown["patience"]) == ("schwab-history", 90_000)
     json.dumps(answer)
+
+
+def test_a_streamed_minute_is_on_the_page_before_history_has_it_and_is_replaced_by_it(place: Place) -> None:
+    host = us_host(place)
+    place.answer(1.1, "QQQ", [place.candle(0, 600.0)])
+    place.clock.now_ns = place.opens + 2 * MINUTE_NS + NS_PER_SECOND
+    frame = data(
+        chart_row(f7=ms(place.opens + MINUTE_NS), f5=600.25), chart_row("NOPE", f7=ms(place.opens + MINUTE_NS))
+    )
+    place.writer.append(SCHWAB_STREAM, 0, frame, wall_ns=place.clock.now_ns, mono_ns=place.clock.mono_ns())
+    streamed = host.answer("QQQ")["shown"]
+    place.answer(2.1, "QQQ", [place.candle(0, 600.0), place.candle(1, 600.5)])
+    settled = host.answer("QQQ")["shown"]
+
+    assert (streamed["newest"][1], settled["newest"][1]) == (600.25, 600.5)
+    assert streamed["newest"][0] == settled["newest"][0] == ms(place.opens + MINUTE_NS)
+
+
+def test_of_a_frame_only_what_the_host_records_is_a_change_and_each_symbol_once(place: Place) -> None:
+    bars = LiveBars(lambda symbol: place.bars, MINUTE_NS)
+    source = Source("1-1", Path("1-1.open"), header={"candles": {"0": "QQQ"}})
+    first = ms(place.opens)
+    frame = data(chart_row(f7=first), chart_row("NOPE", f7=first), chart_row(f7=first, f6=13))
+    now = place.opens + 2 * MINUTE_NS
+
+    assert bars.take(source, Record(DATA, SCHWAB_STREAM, 0, 1, now, now, frame)) == [Change("QQQ", now)]
+    assert bars.take(source, Record(DATA, SCHWAB_STREAM, 0, 2, now, now, b"<html>")) == []
+    assert [minute.volume for minute in bars.bars("QQQ")] == [13] and bars.bars("NOPE") == []
+
+
+def test_how_old_data_may_be_is_not_another_with_the_stream_whose_minutes_come_once_a_minute(tmp_path: Path) -> None:
+    with entered("us"):
+        place = Place(tmp_path, HALF_DAY, feeds=["schwab-history", "schwab-stream"])
+        assert us_host(place).answer("QQQ")["shown"]["patience"] == 90_000
 
 
 def test_a_revised_minute_changes_the_averages_behind_it(place: Place) -> None:

@@ -22,7 +22,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret
 from harvester.brokers.access import Access
-from harvester.brokers.protocol import Address, GroupPlan, LastState, OnLive, SymbolTally
+from harvester.brokers.protocol import Address, GroupPlan, LastState, OnLive, StreamSession, SymbolTally
 from harvester.capture.context import TradingState
 from harvester.capture.streams import connection
 from harvester.capture.streams.connection import StreamConnection
@@ -177,9 +177,13 @@ class Line:
         opening: Callable[[Wire], None] = Wire.show,
         is_text: bool = False,
         has_heartbeats: bool = False,
+        talk: Callable[[tuple[str, ...], OnLive], StreamSession] | None = None,
         **plan: bool,
     ) -> None:
-        """`opening`: what the server does with each new connection; `plan` is that of each group; see FeedContext."""
+        """`opening`: what the server does with each new connection; `plan` is that of each group; see FeedContext.
+
+        `talk` makes the conversations where they are not Talks.
+        """
         self.now = now
         self.began_ns = now.mono_ns
         self.wires: list[Wire] = []
@@ -193,7 +197,7 @@ class Line:
         self.opening = opening
         self.journal = Journal()
         self.access = Access(RequestLimits(10, 100, 1000))
-        self.ledger = StreamLedger("run", FYERS_TBT, SYMBOLS)
+        self.ledger = StreamLedger("run", FYERS_TBT, [name for group in groups for name in group])
         self.trading = TradingState()
         self.trading.since_ns = {"nse_cash": now.mono_ns}
         self.context = FeedContext(
@@ -208,7 +212,7 @@ class Line:
             is_text=is_text,
             has_heartbeats=has_heartbeats,
         )
-        self.groups = [GroupPlan(symbols, partial(self._talk, symbols), **plan) for symbols in groups]
+        self.groups = [GroupPlan(symbols, partial(talk or self._talk, symbols), **plan) for symbols in groups]
         self.trouble: HarvesterError | None = None
         """Why no plan can be made."""
         self.planned: list[float] = []

@@ -108,6 +108,29 @@ def test_the_finding_of_a_live_delivery_knows_ages_of_either_sign(
     assert said is None or check.detail == said
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "the live delivery has written nothing"),
+        ({"failing_since_ns": OPEN_NS - PATIENCE_NS, "problem": "no such table"}, None),
+        ({"failing_since_ns": OPEN_NS - PATIENCE_NS - 1, "problem": "no such table"}, "no such table"),
+        ({"failing_since_ns": 0, "problem": "of before"}, None),
+    ],
+)
+def test_a_live_delivery_that_never_wrote_or_fails_for_long_is_a_finding(
+    tmp_path: Path, state: dict[str, object] | None, said: str | None
+) -> None:
+    settings = make_settings(tmp_path, feeds=["fyers-history"], deliveries=[ROWS])
+    folder = live_folder(settings, "rows")
+    folder.mkdir(parents=True)
+    if state is not None:
+        (folder / STATE).write_text(json.dumps({"date": str(DAY), "looked_at_ns": OPEN_NS} | state))
+
+    [check] = check_rows(settings, OPEN_NS)
+    assert (check.name, check.ok, bool(check.fix)) == ("rows rows", said is None, said is not None)
+    assert check.detail == (said or f"newest bar of {DAY}: none yet, in no database yet")
+
+
 def test_a_keeper_writes_its_state_and_tells_of_what_lasts_by_the_clock_as_it_is(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     kept.after(0, "down")

@@ -332,6 +332,20 @@ def test_a_feed_is_met_by_the_certificate_and_what_lacks_has_its_causes(lake: Pa
     assert feed_entry(lake, "fyers-tbt").cause == "the certificate knows nothing of this feed"
 
 
+def test_bars_that_only_a_stream_brought_are_still_owed_by_the_history(lake: Path) -> None:
+    bars = {
+        "expected": 100,
+        "recorded": 90,
+        "gaps_by_cause": {"no_data": 10},
+        "provisional_by_cause": {"no_data": 5, "no_token": 20},
+    }
+
+    entry = feed_entry(lake, "fyers-history", candles={"symbols": {"A": bars}})
+
+    assert entry.proof == "generation 1, 65.00 % of it"
+    assert entry.cause == "35.00 % is lacking: no_token 20.00 %, no_data 15.00 %"
+
+
 def test_a_lack_of_next_to_nothing_is_not_rounded_away(lake: Path) -> None:
     polls = {"expected": 10**6, "recorded_slots": 10**6 - 1, "gaps_by_cause": {"timeout": 1}}
 

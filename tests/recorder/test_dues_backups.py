@@ -11,6 +11,7 @@ from tests.journals import DAY
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
+from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.database import DatabaseSettings, parse_database
 from harvester.database.copies import remove_old, rows_from, unproven
@@ -269,15 +270,17 @@ def test_rows_begin_after_the_last_day_that_is_elsewhere_so_that_none_is_in_no_b
     assert rows_from(settings, today + timedelta(days=1)) == today + timedelta(days=1)
 
 
-def test_a_host_with_a_database_has_its_backups_among_what_is_due(
+def test_a_host_has_its_backups_among_what_is_due_until_they_are_taken_out_of_the_inventory(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kinds() -> list[str]:
-        seen = Seen(None, None)
-        return [each.kind for each in sources_of(tmp_path, None, TradingCalendar.load(), JobsFile(), seen)]
+    its_job = validate(JobsFile, {"jobs": [{"name": "database-daily", "when": "16:00", "command": ["/bin/true"]}]})
+
+    def kinds(jobs: JobsFile) -> list[str]:
+        return [each.kind for each in sources_of(tmp_path, None, TradingCalendar.load(), jobs, Seen(None, None))]
 
     file = tmp_path / "database.json"
     monkeypatch.setenv("HARVESTER_DATABASE", str(file))
-    assert "backup" not in kinds()
+    assert "backup" not in kinds(its_job)
     file.write_text(json.dumps({"database": "trading", "tables": [{"name": "s.t"}], "data_dir": str(tmp_path)}))
-    assert "backup" in kinds()
+    assert "backup" in kinds(its_job)
+    assert "backup" not in kinds(JobsFile()), "its settings stay on the host, and its jobs do not"

@@ -13,6 +13,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
 from harvester.base.monitors import ClockMonitor, DiskMonitor, FileMonitor
 from harvester.base.validation import validate
+from harvester.brokers.schwab.chart import TAKEN
 from harvester.calendar import TradingCalendar
 from harvester.capture.polls import Deviations
 from harvester.capture.status import read_status, write_status
@@ -215,6 +216,16 @@ def test_a_feed_is_judged_by_its_own_gaps_and_not_by_those_that_have_just_begun(
 
     assert list(found) == ["fyers-hsm"]
     assert "network" in found["fyers-hsm"]
+
+
+@pytest.mark.parametrize(("detail", "fix"), [(TAKEN, "End the program"), ("no plan", "permissions")])
+def test_another_program_that_takes_the_connection_is_named_with_what_ends_that(detail: str, fix: str) -> None:
+    gap = {"symbol": SYMBOLS[0], "from_ns": NOW - 60 * SECOND, "cause": "refused", "detail": f"{detail} (code 12)"}
+    status = socket_status() | {"open_gaps": [gap | {"feed": "fyers-hsm"}]}
+
+    [found] = [check for check in check_streams(status, NOW) if not check.ok]
+
+    assert f"refused: {detail}" in found.detail and fix in found.fix
 
 
 @pytest.mark.parametrize(

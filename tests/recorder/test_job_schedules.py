@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.market import zone
+from harvester.base.market import midnight_ns, zone
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import hours_of
 from harvester.config.settings import CalendarSettings
@@ -150,3 +150,26 @@ def test_a_symbol_may_turn_out_to_be_of_any_segment_of_its_exchange_and_kind(
 
 def test_where_rules_stand_for_symbols_any_segment_is_possible() -> None:
     assert len(segments_of({"symbols": [{"underlying": "NIFTY"}]})) == len(segments_of({})) == 12
+
+
+def spelled(field: str, whole: int) -> range:
+    """The values of a field of OnCalendar, such as "*", "00" or "00/15" (systemd.time(7))."""
+    first, _, step = ("00/1" if field == "*" else field).partition("/")
+    return range(int(first), whole if step else int(first) + 1, int(step or 1))
+
+
+@pytest.mark.parametrize("seconds", [number for number in range(10, 86_401) if 86_400 % number == 0])
+def test_the_timer_of_an_interval_has_its_times_and_no_other(seconds: int) -> None:
+    schedule = read_schedule(f"every {seconds}s")
+    times = [text.split()[1].split(":") for text in schedule.calendars([])]
+
+    of_timer = sorted(
+        3600 * hour + 60 * minute + second
+        for fields in times
+        for hour in spelled(fields[0], 24)
+        for minute in spelled(fields[1], 60)
+        for second in spelled(fields[2], 60)
+    )
+    assert of_timer == list(range(0, 86_400, seconds))
+    day = date(2026, 11, 23)
+    assert schedule.moments(day, None) == [midnight_ns(day) + at * NS_PER_SECOND for at in of_timer]

@@ -15,13 +15,16 @@ import pytest
 from tests.candles.conftest import REGION, client  # noqa: F401  # a fixture: S3
 from tests.postgres.conftest import base, server  # noqa: F401  # fixtures: PostgreSQL
 from tests.postgresql_server import Base
-from tests.us.test_us_lake import HALF_DAY, QQQ, Place
+from tests.us.test_chart_frames import data, row
+from tests.us.test_us_lake import HALF_DAY, MINUTE, QQQ, Place
 from tests.us.test_us_settings import config
 
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.market import MARKETS, entered
 from harvester.base.redaction import Secret
 from harvester.base.validation import validate
 from harvester.config.settings import Settings
+from harvester.journal.format import SCHWAB_STREAM
 from harvester.lake.layout import Partition
 from harvester.postgres.days import layouts_of
 from harvester.postgres.feed import RowFeed
@@ -192,6 +195,34 @@ def test_each_minute_is_a_row_in_dollars_rounded_once_and_half_to_even(tmp_path:
     assert [str(row[1]) for row in found][1:3] == ["600.00", "600.06"], "of 600.005 and 600.0625"
     assert host.rows(AVERAGES) == averages()
     assert live.state.watermark == {"QQQ": host.begin(len(CLOSES) - 1).isoformat()}
+
+
+def test_a_streamed_minute_is_a_row_at_once_and_history_corrects_it_in_place(
+    tmp_path: Path,
+    base: Base,  # noqa: F811
+) -> None:
+    host = RowPlace(tmp_path, base, live=True)
+    live = LiveDelivery(host.settings, host.delivery, lambda: host.calendar, host.open, host.clock)
+
+    def stream(number: int, **changes: Any) -> int:
+        host.clock.now_ns = host.opens + (number + 1) * MINUTE + NS_PER_SECOND
+        begin_ms = (host.opens + number * MINUTE) // NS_PER_MS
+        frame = data(row(f7=begin_ms, f5=600.0, **changes))
+        host.writer.append(SCHWAB_STREAM, 0, frame, wall_ns=host.clock.now_ns, mono_ns=host.clock.mono_ns())
+        return live.turn(HALF_DAY)
+
+    assert stream(0, f6=90) == 2
+    assert host.rows(EQUITY) == [(host.begin(0), Decimal("600.00"), 90)]
+    made = host.rows("SELECT id FROM equity_data")
+    host.answer(1.1, "QQQ", [host.candle(0, 600.0, 90)])
+    assert live.turn(HALF_DAY) == 0, "history says the same"
+    assert stream(1, f6=10) == 2
+    host.answer(2.1, "QQQ", [host.candle(0, 600.0, 100), host.candle(1, 600.0, 10)])
+    assert live.turn(HALF_DAY) == 1, "the volume of the first minute; the averages are as they were"
+    assert stream(0, f6=7) == 0, "what the stream says after history"
+
+    assert host.rows(EQUITY) == [(host.begin(0), Decimal("600.00"), 100), (host.begin(1), Decimal("600.00"), 10)]
+    assert host.rows("SELECT id FROM equity_data ORDER BY id")[:1] == made
 
 
 def test_a_closed_day_corrects_nothing_of_what_was_live(tmp_path: Path, base: Base) -> None:  # noqa: F811

@@ -37,8 +37,9 @@ def _market() -> Iterator[None]:
 class Place:
     """A host's journal of one day, written in still time, and its close."""
 
-    def __init__(self, folder: Path, day: date) -> None:
-        self.settings = validate(Settings, config(data_dir=str(folder)))
+    def __init__(self, folder: Path, day: date, **changes: Any) -> None:
+        """`changes` of the configuration."""
+        self.settings = validate(Settings, config(data_dir=str(folder), **changes))
         self.calendar = TradingCalendar.load()
         self.day, self.clock = day, HandClock()
         self.bars = bar_day(self.calendar.session(day), MINUTE, self.settings.calendar.phases, MINUTE)

@@ -18,7 +18,7 @@ import pytest
 from tests.exchanges import PROGRAM
 from tests.postgresql_server import Base, programs, stoppable_server
 
-from exchange.client import open_client
+from exchange.client import call_control, open_client
 from exchange.grants import Grants
 from exchange.state import StateDir
 from harvester.base.clock import NS_PER_SECOND, SystemClock
@@ -34,8 +34,8 @@ API = "https://api.schwabapi.com"
 class Host:
     """A host's configuration and processes in a folder, beside a stand-in that keeps the same calendar."""
 
-    def __init__(self, folder: Path, ready: dict[str, Any], state: Path, dsn: str = "") -> None:
-        """`dsn`: of a database that gets each minute."""
+    def __init__(self, folder: Path, ready: dict[str, Any], state: Path, dsn: str = "", *feeds: str) -> None:
+        """`dsn`: of a database that gets each minute; `feeds` beside the history."""
         self.folder, self.state = folder, state
         with entered("us"):
             self.grants = Grants(StateDir(state), SystemClock())
@@ -46,7 +46,7 @@ class Host:
         self.write("secret", self.grants.app.secret)
         settings = {
             "host_id": "us1", "market": "us", "data_dir": str(folder / "data"), "symbols": ["QQQ", "SPY", "NOPE"],
-            "broker": {"kind": "schwab", "app_id": self.grants.app.key}, "feeds": ["schwab-history"],
+            "broker": {"kind": "schwab", "app_id": self.grants.app.key}, "feeds": ["schwab-history", *feeds],
             "candles": {"resolution": 1, "every_seconds": 60, "final_after_seconds": 30},
             "calendar": {"file": str(folder / "calendar.json")}, "status_file": str(folder / "status.json"),
             "token": {
@@ -59,6 +59,7 @@ class Host:
             settings["deliveries"] = [{"name": "rows", "kind": "postgres", "place": f"file:{place}", "live": True}]
         self.config = self.write("config.json", json.dumps(settings))
         self.environment = {"HTTPS_PROXY": ready["proxy"], "SSL_CERT_FILE": ready["ca"], "PATH": "/usr/bin:/bin"}
+        self.environment["NO_PROXY"] = "localhost"  # where the stand-in has its streamer
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -116,7 +117,7 @@ def test_a_session_is_recorded_and_closed_as_it_was_served(tmp_path: Path, figur
             lost = host.status()["lost_symbols"]
         handed = json.loads((tmp_path / "handover").read_text())["access_token"]
         with open_client(host.state) as client:
-            served = ask(client, host)
+            served = ask(client, host.grants)
         words = [*HARVESTER, "close", "--config", str(host.config), "--date", opens.date().isoformat()]
         closed = subprocess.run(words, capture_output=True, text=True, check=False)
 
@@ -136,6 +137,65 @@ def test_a_session_is_recorded_and_closed_as_it_was_served(tmp_path: Path, figur
 
 
 @pytest.mark.long
+def test_minutes_are_streamed_at_once_on_a_bad_day_and_settled_by_history(tmp_path: Path, figure: Any) -> None:
+    """Another program takes the connection, the broker logs the user out and denies a login: each has its gap."""
+    with entered("us"):
+        opens, _ = announce(tmp_path / "calendar.json", lead_seconds=12, seconds=4 * 60)
+    with exchange(tmp_path / "exchange", tmp_path / "calendar.json") as ready:
+        host = Host(tmp_path, ready, tmp_path / "exchange", "", "schwab-stream")
+        with host.running("token-agent"), host.running("run") as recorder:
+            wait_until(lambda: came(host) >= 1, PATIENCE)
+            for action in ("take_over", "log_out"):
+                attempt = connection(host)["attempt"]
+                arm(host, action)
+                wait_until(lambda before=attempt: connection(host)["attempt"] > before, PATIENCE)
+                wait_until(lambda: connection(host)["missing"] == 0, PATIENCE)
+            arm(host, "refuse_auth", count=1)
+            arm(host, "cut")
+            wait_until(lambda: connection(host)["cause"] == "token_refused", PATIENCE)
+            wait_until(lambda: connection(host)["missing"] == 0, PATIENCE)
+            wait_until(lambda: host.status().get("candles", {}).get("settled") == 3, PATIENCE)
+            memory = Path(f"/proc/{recorder.pid}/smaps_rollup").read_text()
+        tokens = {host.first_token, json.loads((tmp_path / "handover").read_text())["access_token"]}
+        words = [*HARVESTER, "close", "--config", str(host.config), "--date", opens.date().isoformat()]
+        closed = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    for name in ("Rss", "Pss"):
+        size = int(memory.split(f"{name}:")[1].split()[0]) / 1024
+        figure(f"recorder_with_stream_{name.lower()}_mib", size, bound="<= 48", unit="MiB")
+    assert closed.returncode == 0, closed.stderr
+    written = [path.read_bytes() for path in (tmp_path / "data").rglob("*.seg*")]
+    written += [path.read_bytes() for path in tmp_path.glob("*.log")]
+    assert written and not any(token.encode() in content for token in tokens for content in written)
+    [path] = (tmp_path / "data/lake/certificate").rglob("*.json")
+    certificate = json.loads(path.read_bytes())
+    section, stream = certificate["candles"], certificate["streams"]["schwab-stream"]
+    assert section["unexplained_bars"] == stream["unexplained_ns"] == 0
+    bars = section["symbols"]["QQQ"]
+    assert bars["recorded"] == bars["final"] == bars["expected"] and "provisional_by_cause" not in bars
+    assert stream["symbols"]["QQQ"]["minutes"] >= 1 and stream["symbols"]["NOPE"]["minutes"] == 0
+    causes = {each["cause"] for each in stream["connections"]}
+    assert {"refused", "disconnect", "token_refused"} <= causes
+
+
+def connection(host: Host) -> dict[str, Any]:
+    """The stream's connection, by the recorder's status."""
+    connections = host.status()["feeds"]["schwab-stream"]["connections"]
+    found: dict[str, Any] = connections[0]
+    return found
+
+
+def came(host: Host) -> int:
+    """Minutes of QQQ that were streamed so far."""
+    feeds = host.status().get("symbols", {}).get("QQQ", {}).get("feeds", {})
+    return int(feeds.get("schwab-stream", {}).get("updates", 0))
+
+
+def arm(host: Host, action: str, **more: int) -> None:
+    call_control(host.state, "POST", "/faults", json.dumps({"action": action, **more}).encode())
+
+
+@pytest.mark.long
 def test_rows_are_what_was_served_over_an_outage_of_the_database(tmp_path: Path) -> None:
     """The database goes after its first row and comes back when the session is over."""
     if programs() is None:
@@ -151,23 +211,28 @@ def test_rows_are_what_was_served_over_an_outage_of_the_database(tmp_path: Path)
             wait_until(lambda: host.status().get("candles", {}).get("settled") == 3, PATIENCE)
             server.start()
             with open_client(host.state) as client:
-                served = ask(client, host)
+                served = ask(client, host.grants)
             wait_until(lambda: len(stored(base, "indicators", "sma9, vwap")) == len(served), PATIENCE)
             memory = Path(f"/proc/{rows.pid}/status").read_text().split("VmHWM:")[1].split()[0]
         prices, averages = stored(base, "equity_data", "price, volume"), stored(base, "indicators", "sma9, vwap")
 
     assert len(served) > 1 and int(memory) / 1024 <= 64
+    assert (prices, averages) == rows_of(served)
+
+
+def rows_of(served: list[dict[str, float]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """What equity_data and indicators must have of at most nine minutes, computed anew of each: independent of ours."""
     moments = [datetime.fromtimestamp(int(row["datetime"]) / 1000, UTC) for row in served]
     closes = [Decimal(str(row["close"])) for row in served]
     volumes = [int(row["volume"]) for row in served]
-    assert prices == [
-        (moment, cents(close), volume) for moment, close, volume in zip(moments, closes, volumes, strict=True)
-    ]
+    assert len(served) <= 9
+    prices = [(moment, cents(close), volume) for moment, close, volume in zip(moments, closes, volumes, strict=True)]
     turnover = [sum(map(mul, closes[:end], volumes)) for end in range(1, len(closes) + 1)]
-    assert averages == [
+    averages = [
         (moments[at], cents(sum(closes[: at + 1]) / (at + 1)), cents(turnover[at] / sum(volumes[: at + 1])))
         for at in range(len(served))
     ]
+    return prices, averages
 
 
 def stored(base: Base, table: str, columns: str) -> list[tuple[Any, ...]]:
@@ -182,9 +247,9 @@ def cents(price: Decimal) -> Decimal:
     return price.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
 
 
-def ask(client: httpx.Client, host: Host) -> list[dict[str, float]]:
+def ask(client: httpx.Client, grants: Grants) -> list[dict[str, float]]:
     """What the stand-in says of the day once it is over."""
-    headers = {"Authorization": f"Bearer {host.grants.login()['access_token']}"}
+    headers = {"Authorization": f"Bearer {grants.login()['access_token']}"}
     query = {"symbol": "QQQ", "periodType": "day", "period": "1", "frequencyType": "minute", "frequency": "1"}
     answer = client.get(f"{API}/marketdata/v1/pricehistory", params=query, headers=headers)
     found: list[dict[str, float]] = answer.json()["candles"]

@@ -37,6 +37,8 @@ def test_a_configuration_of_the_market_us() -> None:
 
     assert (settings.history, settings.symbols_of("schwab-history")) == ("schwab-history", ("QQQ", "BRK/B"))
     assert settings.broker.url == "https://api.schwabapi.com" and settings.limits.per_minute == 120
+    both = parse(feeds=["schwab-history", "schwab-stream"], candles={"resolution": 1, "symbols": ["QQQ"]})
+    assert (both.symbols_of("schwab-stream"), both.all_symbols) == (("QQQ",), ("QQQ",))
     assert set(find_segments(settings).values()) == {"us_equities"}
     assert parse(broker={"kind": "schwab", "app_id": APP, "api_url": "https://e:1"}).broker.url == "https://e:1"
     assert parse(broker={"kind": "schwab", "app_id": APP, "requests_per_minute": 60}).limits.per_minute == 60
@@ -55,6 +57,15 @@ def test_a_configuration_of_the_market_us() -> None:
         ({"candles": {"resolution": "5S"}}, "market is us, so candles.resolution must be 1, 5, 10, 15 or 30"),
         ({"symbols": [{"index": "NIFTY 50"}]}, "rules are for NSE"),
         ({"market": "asx"}, "market"),
+        (
+            {"feeds": ["schwab-stream"]},
+            "feeds holds schwab-stream, whose minutes are provisional, so it must hold schwab-history, too",
+        ),
+        (
+            {"feeds": ["schwab-stream", "schwab-history"], "candles": {"resolution": 5}},
+            "feeds holds schwab-stream, which has minutes alone, so candles.resolution must be 1",
+        ),
+        ({"chart": {"mute_seconds": 0.5}}, "chart.mute_seconds"),
         ({"market": "nse"}, "market is nse, so feeds must be of fyers, not schwab-history"),
         (
             {"symbols": [f"A{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(130)]},

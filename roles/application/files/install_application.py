@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,12 @@ OURS = (
     "/etc/ssh",
 )
 """With all that begins with /var/lib/harvester and /run/harvester: no container gets any, nor a folder above."""
+
+SOURCES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "volumes": lambda volume: (volume.get("driver_opts") or {}).get("device"),
+    "secrets": lambda secret: secret.get("file"),
+    "configs": lambda config: config.get("file"),
+}
 
 
 def refuse(*sentences: str) -> None:
@@ -108,6 +114,14 @@ def judge(services: dict[str, Any]) -> Iterator[str]:
             if mount.get("type") == "bind" and is_ours(mount.get("source", "")):
                 yield f"service {name} mounts {mount['source']}, which containers must not see. Take that out."
         yield from judge_passwords(name, said.get("environment") or {})
+
+
+def judge_sources(said: dict[str, Any]) -> Iterator[str]:
+    """The same for volumes, secrets and configs of the project that are files or folders of the host by a name."""
+    for section, find in SOURCES.items():
+        for name, each in sorted((said.get(section) or {}).items()):
+            if (source := find(each or {})) and is_ours(source):
+                yield f"{section}: {name} is {source} of the host, which containers must not see. Take that out."
 
 
 def is_ours(source: str) -> bool:
@@ -185,9 +199,9 @@ def prepare(release: Path, archive: Path, project: str, env: Path) -> None:
         checked = compose(building, project, env, "config", "--quiet")
         if checked.returncode:
             refuse(f"Docker Compose refuses the project: {last_words(checked)}")
-        said = compose(building, project, env, "config", "--format", "json")
-        services = json.loads(said.stdout)["services"]
-        if refused := [*judge(services), *find_taken(services)]:
+        said = json.loads(compose(building, project, env, "config", "--format", "json").stdout)
+        services = said["services"]
+        if refused := [*judge(services), *judge_sources(said), *find_taken(services)]:
             refuse(*refused)
         fetch_images(building, project, env, services)
     except BaseException:

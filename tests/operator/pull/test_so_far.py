@@ -3,12 +3,14 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.journals import DAY
 from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import SBIN, moment
 
+from harvester.base.errors import HarvesterError
 from harvester.lake.so_far import build_so_far
 from harvester.reader import open_lake
 from runbook.fleet.inventory import Host
@@ -86,7 +88,7 @@ def test_today_comes_as_a_lake_of_its_own_with_the_word_on_it(
 
     again = pull_so_far([host], store)[0]
     assert again.folder == found.folder
-    assert [path.name for path in (store.root / "so-far").iterdir()] == ["lab1"]
+    assert sorted(path.name for path in (store.root / "so-far").iterdir()) == [".lock", "lab1"]
 
 
 def test_what_came_before_stays_where_the_next_does_not_come_whole(
@@ -123,3 +125,29 @@ def test_a_host_that_cannot_is_a_problem_and_the_next_is_asked(
     assert [len(each.problems) for each in found] == [1, 1]
     presentation.show_so_far(found)
     assert "could not be made there (the disk is full)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_of_two_at_the_same_time_the_second_is_refused_and_takes_nothing_from_the_first(
+    program: Path, host: Host, store: LocalStore, ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would empty the folder in which the tables of a host come."""
+    monkeypatch.setattr("runbook.pull.store.LOCK_TRIES", 0)
+    bring, refused = so_far._bring, list[str]()
+
+    def meanwhile(*arguments: Any) -> Any:
+        with pytest.raises(HarvesterError) as error:
+            pull_so_far([host], store)
+        refused.append(str(error.value))
+        return bring(*arguments)
+
+    monkeypatch.setattr(so_far, "_bring", meanwhile)
+    [found] = pull_so_far([host], store)
+
+    assert not found.problems and found.folder and open_lake(found.folder, so_far=True).days() == [DAY]
+    assert refused == [
+        f"Another pull or clean-up is using {store.root / 'so-far'}. Wait for it to end, or name another directory with"
+        " --output."
+    ]
+    assert left_there(ssh) == []
+    monkeypatch.setattr(so_far, "_bring", bring)
+    assert not pull_so_far([host], store)[0].problems, "the first one's end is the next one's begin"

@@ -167,6 +167,17 @@ def test_a_breach_of_the_limit_waits_and_a_third_ends_the_run(host: Host) -> Non
     assert len(host.left(host.order(SINCE, FRIDAY, "5", SBIN))) == 4
 
 
+def test_an_account_that_the_broker_blocks_is_asked_for_nothing_more(host: Host) -> None:
+    """Each request of a blocked account may make its block longer: there is no second one."""
+    broker = Broker(host.clock, lambda *_: Outage("blocked", "HTTP 403: blocked for the day"))
+    order = host.order(SINCE, FRIDAY, "5", SBIN)
+
+    with pytest.raises(HarvesterError, match=r"its limit is passed \(HTTP 403: blocked for the day\), 1 times"):
+        ask(host, order, broker)
+    assert len(broker.asked) <= asking.AT_ONCE
+    assert len(host.left(order)) == 4
+
+
 def test_an_account_without_the_right_to_data_ends_the_run(host: Host) -> None:
     broker = Broker(host.clock, lambda *_: Outage("bad_response", "HTTP 400: no"))
 

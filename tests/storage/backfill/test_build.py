@@ -8,11 +8,14 @@ from tests.lake_rows import rows
 from tests.storage.backfill.conftest import FRIDAY, HOST, INFY, MONDAY, SBIN, Host, candle, said, week
 
 from harvester.backfill import build as building
+from harvester.backfill.answers import Asked
+from harvester.backfill.certificate import certify
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.market import midnight_ns
+from harvester.calendar import TradingCalendar
 from harvester.lake.cleanup import judge_files
-from harvester.lake.layout import find_partitions, history_of
+from harvester.lake.layout import Partition, find_partitions, history_of
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.receipts import Receipt
 from harvester.reader.verify import verify_lake
@@ -264,3 +267,22 @@ def test_a_full_disk_leaves_the_answers_for_the_next_build(host: Host, monkeypat
     assert history_of(MONDAY, HOST) not in find_partitions(host.lake)
 
     assert host.build().days == 5
+
+
+def test_what_a_former_build_says_of_a_day_stays_where_nothing_new_was_asked() -> None:
+    """A candle that was no bar then, and when it was asked for: a later build that asks less forgets neither."""
+    calendar = TradingCalendar.load()
+    former = {"expected": 75, "recorded": 0, "revised": 0, "rejected": {"bad_prices": 2}, "asked_ns": 9}
+    entry = {"segment": "nse_cash", "resolutions": {"5": former, "15": {**former, "asked_ns": 7}}}
+    asked = {("A", "5"): Asked(asked_ns=8, rejected={"not_due": 1}), ("B", "5"): Asked(asked_ns=3)}
+    partition = Partition(date(2026, 11, 20), "h-history")
+
+    made = certify(partition, "r", {"A": entry}, asked, {}, {"A": calendar, "B": calendar})
+
+    symbols = made["history"]["symbols"]
+    five = symbols["A"]["resolutions"]["5"]
+    assert five["rejected"] == {"bad_prices": 2, "not_due": 1}
+    assert (five["asked_ns"], symbols["A"]["resolutions"]["15"]["asked_ns"]) == (9, 7)
+    assert symbols["B"]["resolutions"]["5"]["asked_ns"] == 3 and symbols["B"]["resolutions"]["5"]["rejected"] == {}
+    assert (made["format"], made["date"], made["host"]) == (2, "2026-11-20", "h-history")
+    assert entry["resolutions"]["5"] == former, "what was given is not changed"

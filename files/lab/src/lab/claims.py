@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from exchange.state import write_file
+from harvester.base.market import MarketName
 from lab import machine
 from lab.errors import LabError
 from lab.locking import wait_for_lock
@@ -57,10 +58,12 @@ class Claimed(BaseModel):
 class LabClaim(Claimed):
     """A lab: its controller-side address and the folder of the machine it may use.
 
-    `aws_account`: site.yml is to provision the account of its AWS stand-in, too.
+    `aws_account`: site.yml is to provision the account of its AWS stand-in, too. `market`: of its exchange, with the
+    broker of that market.
     """
 
     aws_account: bool = False
+    market: MarketName = "nse"
 
     @property
     def folder(self) -> Path:

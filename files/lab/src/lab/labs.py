@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from harvester.base.market import MarketName
 from lab import claims, hosts, keys, network, stand_ins, uml
 from lab.base.cache import provide_tree, remove_unfinished_builds
 from lab.base.suites import DEFAULT_SUITE, find_suite
@@ -58,10 +59,12 @@ def bring_up(
     wanted: Iterable[Name] = NAMES,
     *,
     aws_account: bool = False,
+    market: MarketName = "nse",
 ) -> list[Started]:
     """Make the lab at `state` have the wished hosts and stand-ins; what is already there and runs is left alone.
 
-    With `aws_account` the lab's inventory says that site.yml provisions the account of the AWS stand-in, too.
+    With `aws_account` the lab's inventory says that site.yml provisions the account of the AWS stand-in, too. `market`
+    is that of its exchange.
     Raises LabError; what this call had made by then is removed.
     """
     require_lab_machine()
@@ -71,7 +74,7 @@ def bring_up(
     try:
         waiting = partial(progress, "waiting for another `lab up` of this lab")
         with wait_for_lock(state, announce=waiting, make=partial(make_folder, state)):
-            return _complete(state, list(wishes), list(wanted), progress, aws_account=aws_account)
+            return _complete(state, list(wishes), list(wanted), progress, aws_account=aws_account, market=market)
     except BaseException:
         if is_new:
             bring_down(state)
@@ -122,13 +125,19 @@ def _claim_lab(state: Path) -> bool:
 
 
 def _complete(
-    state: Path, wishes: list[HostWish], wanted: list[Name], progress: Progress, *, aws_account: bool
+    state: Path,
+    wishes: list[HostWish],
+    wanted: list[Name],
+    progress: Progress,
+    *,
+    aws_account: bool,
+    market: MarketName,
 ) -> list[Started]:
     if any(wish.tier == "uml" for wish in wishes):
         uml.provide_kernel(progress)
     for wish in wishes:
         _provide_tree(wish, progress)
-    lab = _provide_lab(state, wanted, progress, aws_account=aws_account)
+    lab = _provide_lab(state, wanted, progress, aws_account=aws_account, market=market)
     missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
     started = _start_hosts(lab, missing, progress)
     with locked():
@@ -140,13 +149,15 @@ def _provide_tree(wish: HostWish, progress: Progress) -> Path:
     return provide_tree(find_suite(wish.suite), wish.variant, progress)
 
 
-def _provide_lab(state: Path, wanted: list[Name], progress: Progress, *, aws_account: bool) -> LabClaim:
+def _provide_lab(
+    state: Path, wanted: list[Name], progress: Progress, *, aws_account: bool, market: MarketName
+) -> LabClaim:
     with locked():
         lab = claims.find_lab(state)
         if lab is None or not lab.ready:
             # The process that claimed it may have died since; from here on it is this one's.
             lab = LabClaim(number=lab.number if lab else claims.free_number("labs"), state=state)
-        lab = lab.model_copy(update={"aws_account": lab.aws_account or aws_account})
+        lab = lab.model_copy(update={"aws_account": lab.aws_account or aws_account, "market": market})
         claims.save(lab)
         network.ensure_hub()
         network.add_lab_address(lab)

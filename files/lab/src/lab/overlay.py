@@ -7,12 +7,13 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from exchange.hosts import SCHWAB_HOSTS
 from lab.base.lookalike import USER
 from lab.claims import HostClaim
 from lab.errors import LabError
 from lab.keys import make_key
 
-BROKER_NAMES = ("api-t1.fyers.in", "socket.fyers.in", "rtsocket-api.fyers.in", "public.fyers.in")
+BROKER_NAMES = ("api-t1.fyers.in", "socket.fyers.in", "rtsocket-api.fyers.in", "public.fyers.in", *SCHWAB_HOSTS)
 EXCHANGE_CA = "usr/local/share/ca-certificates/alpha-harvester-lab.crt"
 
 

@@ -89,8 +89,8 @@ def _commands(lab: LabClaim) -> dict[Name, tuple[list[str], Callable[[], bool]]]
     folder = exchange_folder(lab.state)
     ready = folder / "ready.json"
     at = ["--address", lab.address, "--port", str(EXCHANGE_PORT)]
-    market = ["--calendar", str(calendar_file(lab.state)), "--token-seconds", str(TOKEN_SECONDS), "--keep-frames"]
-    exchange = [_program("exchange"), "serve", "--state", str(folder), *at, *market]
+    days = ["--calendar", str(calendar_file(lab.state)), "--token-seconds", str(TOKEN_SECONDS), "--keep-frames"]
+    exchange = [_program("exchange"), "serve", "--market", lab.market, "--state", str(folder), *at, *days]
     moto = [sys.executable, "-m", "lab.aws.server", "--host", lab.address, "--port", str(MOTO_PORT)]
     return {
         "moto": (moto, lambda: _accepts(lab.address, MOTO_PORT)),

@@ -18,6 +18,7 @@ from harvester.health.candles import CANDLES
 from harvester.health.checks import check_health
 from harvester.health.facts import Facts, Overdue, read_facts
 from harvester.health.installed import Installed
+from harvester.health.live_rows import ROWS
 from harvester.health.musts import CHANNELS, DUES, WATCH, check_host
 from harvester.health.musts import TITLES as HOST_TITLES
 from harvester.health.remedies import Check
@@ -63,6 +64,8 @@ def _is_excused(check: Check, status: dict[str, Any]) -> bool:
         return not token.get("problem")
     if check.name == "symbols" and status.get("lost_symbols") and not status.get("refused_symbols"):
         return True  # told with the successors
+    if check.name.startswith(ROWS):
+        return True  # a live delivery tells of itself, its unit is watched, and its files are not seen from here
     needs_token = {"data", CANDLES, *status.get("feeds", {})}
     lacking = token.get("state") in LACKING and check.name in needs_token
     return check.name in NOT_OURS or lacking

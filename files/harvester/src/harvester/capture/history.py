@@ -8,7 +8,7 @@ import structlog
 
 from harvester.calendar import NSE_CASH
 from harvester.journal.checkpoint import read_leniently, segments_since_checkpoint
-from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, SOCKETS, Record, decode_control
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, STREAMS, Record, decode_control
 from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, close_record
 from harvester.ledger.lost import LostToday
 
@@ -130,7 +130,7 @@ class DayHistory:
             self._last_wall_ns = max(self._last_wall_ns, record.wall_ns)
         if control:
             self._take_control(control)
-        elif record.kind == DATA and record.feed in SOCKETS:
+        elif record.kind == DATA and record.feed in STREAMS:
             self.feed(record.feed).last_ns[record.stream] = record.wall_ns
         elif (
             (record.kind, record.feed) == (DATA, FYERS_REST)

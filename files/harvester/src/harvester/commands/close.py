@@ -137,12 +137,16 @@ def describe(closing: Closing) -> str:
             sums = entry["gaps_by_cause"].items()
             causes = ", ".join(f"{cause} {each['ns'] / NS_PER_SECOND:.1f} s" for cause, each in sums) or "none"
             share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"
-            rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
+            came = entry["updates"] | ({"minutes": entry["minutes"]} if "minutes" in entry else {})
+            rows = ", ".join(f"{count} {table}" for table, count in came.items()) or "nothing"
             lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
     section = closing.certificate.get("candles", {"symbols": {}})
     feed = section.get("feed", FORMER_HISTORY)
     for symbol, entry in section["symbols"].items():
         causes = ", ".join(f"{cause} {bars}" for cause, bars in entry["gaps_by_cause"].items()) or "none"
         odd = f", {entry['revised']} revised, {sum(entry['rejected'].values())} rejected"
+        if provisional := entry.get("provisional_by_cause"):
+            told = ", ".join(f"{cause} {bars}" for cause, bars in provisional.items())
+            odd += f", {sum(provisional.values())} provisional ({told})"
         lines.append(f"  {symbol} ({feed}): {entry['recorded']} bars of {entry['expected']}{odd}; gap bars: {causes}")
     return "\n".join(lines)

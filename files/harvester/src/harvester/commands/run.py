@@ -25,6 +25,7 @@ from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.brokers.rest import RestClient
 from harvester.brokers.schwab.rest import SchwabRestClient
+from harvester.brokers.schwab.streamer import ChartSource, StreamerLookup
 from harvester.brokers.schwab.symbol_lookup import SchwabLookup
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
@@ -41,6 +42,7 @@ from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.commands.rest_clients import make_candles, make_client
+from harvester.config.feeds import STREAM
 from harvester.config.file import config_hash, load_settings, settings_path
 from harvester.config.rules import read_resolved
 from harvester.config.segments import Recorded, refuse_without_hours
@@ -167,9 +169,10 @@ def build_recorder(
 def _build_lookup(
     context: RecorderContext, client: FyersRestClient | SchwabRestClient, option: Path | None, tls: ssl.SSLContext
 ) -> tuple[SymbolLookup | SchwabLookup, list[StreamFeed]]:
-    """Where symbols are looked up, and the streamed feeds, which only Fyers has here."""
+    """Where symbols are looked up, and the streamed feeds."""
     if isinstance(client, SchwabRestClient):
-        return SchwabLookup(context.settings.all_symbols, client, context.access, context.clock), []
+        listed = SchwabLookup(context.settings.all_symbols, client, context.access, context.clock)
+        return listed, _build_chart(context, client, tls)
     lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), context.clock)
     return lookup, _build_streams(context, client, lookup, tls)
 
@@ -207,14 +210,29 @@ def _build_streams(
         "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
         "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, SocketLookup(client, access, clock).find),
     }
-    feeds = []
-    for source in (sources[name] for name in settings.feeds if name in sources):
-        ledger = SegmentLedgers(
-            {
-                segment: StreamLedger(part_id(context.run.run_id, segment), source.number, symbols)
-                for segment, symbols in context.split(source.symbols).items()
-            }
-        )
-        shared = FeedContext(source.number, context.sink, ledger, access, clock, tls, source.stale_ns, context.trading)
-        feeds.append(StreamFeed(shared, source))
-    return feeds
+    named = [sources[name] for name in settings.feeds if name in sources]
+    return [StreamFeed(_share(context, source, tls), source) for source in named]
+
+
+def _build_chart(context: RecorderContext, client: SchwabRestClient, tls: ssl.SSLContext) -> list[StreamFeed]:
+    """Schwab's streamer, where the settings name it."""
+    settings = context.settings
+    if STREAM not in settings.feeds:
+        return []
+    look_up = StreamerLookup(client, context.access, context.clock).find
+    source = ChartSource(settings.symbols_of(STREAM), settings.chart, look_up)
+    shared = _share(context, source, tls)
+    shared.is_text = shared.has_heartbeats = True
+    return [StreamFeed(shared, source)]
+
+
+def _share(context: RecorderContext, source: StreamSource, tls: ssl.SSLContext) -> FeedContext:
+    """What the connections of a feed share."""
+    ledger = SegmentLedgers(
+        {
+            segment: StreamLedger(part_id(context.run.run_id, segment), source.number, symbols)
+            for segment, symbols in context.split(source.symbols).items()
+        }
+    )
+    access, clock = context.access, context.clock
+    return FeedContext(source.number, context.sink, ledger, access, clock, tls, source.stale_ns, context.trading)

@@ -11,11 +11,13 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import MARKETS, MarketName
 from harvester.base.validation import Model
 
-FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt", "fyers-history", "schwab-history"]
+FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt", "fyers-history", "schwab-history", "schwab-stream"]
 BROKER_OF: dict[MarketName, str] = {"nse": "fyers", "us": "schwab"}
 """Whose feeds a market has."""
 HISTORIES = frozenset(market.history for market in MARKETS.values())
 """Feeds of brokers' own candles."""
+STREAM: FeedName = "schwab-stream"
+"""The feed of minutes that are provisional until the history has them."""
 WORD = "[A-Z0-9&_.-]+"
 INDEX_TICKER = rf"^(NSE|BSE|MCX):{WORD}( {WORD})*-INDEX\Z"
 """What tickers of indices look like in the broker's masters: some have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""
@@ -120,6 +122,13 @@ class HsmSettings(Model, frozen=True):
     def __post_init__(self) -> None:
         if twice := repeated((*(self.symbols or ()), *self.index_symbols)):
             raise ValueError("symbols and index_symbols name twice: " + ", ".join(twice))
+
+
+class ChartSettings(Model, frozen=True):
+    """Schwab's streamer: each minute as it ends, provisional until schwab-history settles it."""
+
+    mute_seconds: MuteSeconds = 30.0
+    """Seconds without any sign of life, such as a heartbeat, after which the connection is made anew."""
 
 
 class TbtSettings(Model, frozen=True):

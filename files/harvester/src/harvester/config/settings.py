@@ -25,6 +25,8 @@ from harvester.config.deliveries import DeliverySettings, refuse_shared_places
 from harvester.config.feeds import (
     BROKER_OF,
     HISTORIES,
+    STREAM,
+    ChartSettings,
     FeedName,
     HsmSettings,
     PollSettings,
@@ -102,9 +104,7 @@ class Settings(Model, frozen=True, kw_only=True):
     broker: BrokerSettings
     """The broker."""
     feeds: Annotated[tuple[FeedName, ...], Meta(min_length=1)] = ("fyers-rest",)
-    """What records: polls (fyers-rest), sockets of 5 and 50 levels (fyers-hsm, fyers-tbt), candles (fyers-history, and
-    schwab-history in the market us).
-    """
+    """What records: polls (-rest), sockets (-hsm, -tbt, -stream), brokers' candles (-history); see docs/glossary.md."""
     connect_before_seconds: Annotated[int, Meta(ge=0, le=3600)] = 60
     """Seconds before a window opens at which the sockets connect; between windows they are closed."""
     poll: PollSettings = PollSettings()
@@ -113,6 +113,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """The data socket."""
     tbt: TbtSettings = TbtSettings()
     """The 50-level socket."""
+    chart: ChartSettings = ChartSettings()
+    """Schwab's streamer."""
     candles: CandleSettings = CandleSettings()
     """The broker's own candles."""
     calendar: CalendarSettings = CalendarSettings()
@@ -170,10 +172,22 @@ class Settings(Model, frozen=True, kw_only=True):
         if self.market == "us":
             if self.rules:
                 raise ValueError("market is us, so symbols must name tickers: rules are for NSE")
+            self._refuse_stream_alone()
             if self.candles.resolution not in SCHWAB_MINUTES:
                 raise ValueError("market is us, so candles.resolution must be 1, 5, 10, 15 or 30")
             if any(table.rows == "depth" for each in self.deliveries for table in each.tables):
                 raise ValueError("market is us, so no table of deliveries may have rows of depth: no feed has books")
+
+    def _refuse_stream_alone(self) -> None:
+        """What it brings is provisional, and of a minute: history must settle the same bars."""
+        if STREAM not in self.feeds:
+            return
+        if self.history not in self.feeds:
+            raise ValueError(
+                f"feeds holds {STREAM}, whose minutes are provisional, so it must hold {self.history}, too"
+            )
+        if self.candles.resolution != 1:
+            raise ValueError(f"feeds holds {STREAM}, which has minutes alone, so candles.resolution must be 1")
 
     @property
     def history(self) -> FeedName:
@@ -212,7 +226,7 @@ class Settings(Model, frozen=True, kw_only=True):
             return self.tbt.symbols
         if feed == "fyers-rest":
             return self.symbols
-        if feed in HISTORIES:
+        if feed in HISTORIES or feed == STREAM:
             return self.symbols if self.candles.symbols is None else self.candles.symbols
         streamed = self.symbols if self.hsm.symbols is None else self.hsm.symbols
         return tuple(dict.fromkeys((*streamed, *self.hsm.index_symbols)))

@@ -102,10 +102,15 @@ def _share(certificate: Mapping[str, Any], feed: str) -> _Share | None:
         return None
     entries = list(section["symbols"].values())
     causes: Counter[str] = Counter()
+    provisional: Counter[str] = Counter()
+    """Bars that only a stream brought: what history owes is not met by them."""
     for entry in entries:
         for cause, amount in entry["gaps_by_cause"].items():
             causes[cause] += amount if isinstance(amount, int) else amount["ns"]
-    return _Share(sum(entry[due] for entry in entries), sum(entry[there] for entry in entries), causes)
+        provisional.update(entry.get("provisional_by_cause", {}))
+    met = sum(entry[there] for entry in entries) - provisional.total()
+    causes.update(provisional)
+    return _Share(sum(entry[due] for entry in entries), met, causes)
 
 
 def _percent(part: int, whole: int) -> str:

@@ -15,7 +15,7 @@ from harvester.calendar import TradingCalendar
 from harvester.config.database import find_database
 from harvester.config.segments import calendars_of, hours_of
 from harvester.config.settings import CalendarSettings, Settings
-from harvester.dues.backups import BackupSource
+from harvester.dues.backups import DAILY, BackupSource
 from harvester.dues.deliveries import DeliverySource
 from harvester.dues.due import WRONG, Source
 from harvester.dues.feeds import FeedSource
@@ -65,7 +65,9 @@ def sources_of(
         if settings.upload.bucket:
             sources.append(UploadSource(data_dir, settings.host_id, hours))
         sources += _deliveries(settings, hours)
-    if database := find_database():
+    # What was taken out of the inventory has no jobs any more, and its settings stay.
+    is_backed_up = any(job.name == DAILY for job in jobs.jobs)
+    if is_backed_up and (database := find_database()):
         sources.append(BackupSource(database, hours))
     return sources
 

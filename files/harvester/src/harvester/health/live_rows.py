@@ -12,6 +12,8 @@ from harvester.health.remedies import Check
 STATE = "live.json"
 LOGS = "./inv logs --unit harvester-rows-live"
 RESTART = "On the host: sudo systemctl restart harvester-rows-live"
+ROWS = "rows "
+"""What the name of such a finding begins with; the delivery's follows."""
 PATIENCE_NS = 120 * NS_PER_SECOND
 """A database may be away for so long, as in a restart, before people are told."""
 
@@ -52,7 +54,7 @@ def check_rows(settings: Settings, now_ns: int) -> Iterator[Check]:
     """A finding for each live delivery."""
     for delivery in (each for each in settings.deliveries if each.live):
         state = read_live(live_folder(settings, delivery.name))
-        name = f"rows {delivery.name}"
+        name = f"{ROWS}{delivery.name}"
         if state is None:
             yield Check(
                 name,

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.brokers.schwab.chart import TAKEN
 from harvester.health.remedies import CAUSE_FIXES, Check
 
 PATIENCE_NS = 10 * NS_PER_SECOND
 """A connection that is cut is back within a second or two."""
+
+END_OTHER = "End the program that logs in with the same user, or leave schwab-stream out of feeds: no bar gets lost."
 
 
 def check_streams(status: dict[str, Any], wall_ns: int) -> Iterator[Check]:
@@ -28,5 +31,5 @@ def _check_feed(name: str, feed: dict[str, Any], status: dict[str, Any], wall_ns
         return Check(name, True, f"{state}, {len(gaps)} symbols without data")
     names = ", ".join(gap["symbol"] for gap in old[:5]) + (" ..." if len(old) > 5 else "")
     cause = f"{old[0]['cause']}: {old[0]['detail']}"
-    fix = CAUSE_FIXES.get(old[0]["cause"], "See ./inv logs.")
+    fix = END_OTHER if TAKEN in cause else CAUSE_FIXES.get(old[0]["cause"], "See ./inv logs.")
     return Check(name, False, f"{state}; no data of {len(old)} symbols ({names}); {cause}", fix)

@@ -33,20 +33,23 @@ MAX_CONTROL = 16 << 20
 """Most bytes of a control record's payload: the checkpoint of thousands of symbols with a gap open each."""
 MAX_RECORD = HEADER.size + MAX_CONTROL
 
-FYERS_REST, FYERS_HSM, FYERS_TBT, FYERS_HISTORY, SCHWAB_HISTORY = 1, 2, 3, 4, 6
+FYERS_REST, FYERS_HSM, FYERS_TBT, FYERS_HISTORY, SCHWAB_HISTORY, SCHWAB_STREAM = 1, 2, 3, 4, 6, 7
 FEED_NAMES = {
     FYERS_REST: "fyers-rest",
     FYERS_HSM: "fyers-hsm",
     FYERS_TBT: "fyers-tbt",
     FYERS_HISTORY: "fyers-history",
     SCHWAB_HISTORY: "schwab-history",
+    SCHWAB_STREAM: "schwab-stream",
 }
 FYERS_BACKFILL = 5
 """Answers of the backfill; in a journal of its own, and no feed of a session."""
 CANDLE_FEEDS = (FYERS_HISTORY, SCHWAB_HISTORY)
 """Feeds whose records are answers with a broker's own candles."""
 SOCKETS = (FYERS_HSM, FYERS_TBT)
-"""Feeds whose records are frames of a socket."""
+"""Feeds whose records are frames of a socket with quotes and books."""
+STREAMS = (*SOCKETS, SCHWAB_STREAM)
+"""Feeds whose records are frames of any socket; those of schwab-stream hold a broker's own candles."""
 
 POLL = struct.Struct("<qqH")
 CANDLES = struct.Struct("<qqHI")

@@ -21,9 +21,10 @@ from harvester.base.market import in_force, to_local
 from harvester.base.release import release_id
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import in_order
+from harvester.config.feeds import STREAM
 from harvester.config.rules import kept_symbols
 from harvester.config.segments import find_segments
-from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
+from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, SCHWAB_STREAM, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
@@ -204,11 +205,11 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
     """What settings and calendar demand of a day."""
     settings = _with_rules_of(settings, day)
     poll, feeds = settings.poll, settings.feeds
-    sockets: dict[int, tuple[str, ...]] = {FYERS_HSM: (), FYERS_TBT: ()}
-    if FEED_NAMES[FYERS_HSM] in feeds:
-        sockets[FYERS_HSM] = (*(settings.hsm.symbols or settings.symbols), *settings.hsm.index_symbols)
-    if FEED_NAMES[FYERS_TBT] in feeds:
-        sockets[FYERS_TBT] = settings.tbt.symbols
+    sockets: dict[int, tuple[str, ...]] = {
+        FYERS_HSM: settings.symbols_of("fyers-hsm") if FEED_NAMES[FYERS_HSM] in feeds else (),
+        FYERS_TBT: settings.tbt.symbols if FEED_NAMES[FYERS_TBT] in feeds else (),
+        **({SCHWAB_STREAM: settings.symbols_of(STREAM)} if STREAM in feeds else {}),
+    }
     polled = FEED_NAMES[FYERS_REST] in feeds
     segments = find_segments(settings)
     calendars = {name: calendar.of(name) for name in in_order(segments.values()) if name in calendar.segments}

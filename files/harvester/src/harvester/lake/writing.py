@@ -156,6 +156,7 @@ class _SecondPass:
         self._written.damaged = ledger.damaged
         if self._candles.symbols:
             self._written.candles = self._candles.certify()
+            self._written.streams |= self._candles.certify_chart()
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)

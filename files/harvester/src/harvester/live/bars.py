@@ -1,13 +1,14 @@
-"""The bars in force of one day as the journal has them by now: what the broker's answers with candles say."""
+"""The bars in force of one day as the journal has them by now: what answers and the stream say."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.bars import History
+from harvester.brokers.schwab.chart import read_frame
 from harvester.calendar.bars import BarDay
 from harvester.decode.candles import READERS, BarBook, Place
-from harvester.journal.format import DATA, Record, decode_candles
+from harvester.journal.format import DATA, SCHWAB_STREAM, Record, decode_candles
 from harvester.lake.day.segments import Source
 
 
@@ -33,22 +34,39 @@ class LiveBars:
         self._days, self._width_ns = days, width_ns
         self._books: dict[str, BarBook] = {}
 
-    def take(self, source: Source, record: Record) -> Change | None:
-        """Take in a record of the journal; None where it is no answer with candles of this width."""
-        symbol = source.candles.get(record.stream) if record.kind == DATA and record.feed in READERS else None
+    def take(self, source: Source, record: Record) -> list[Change]:
+        """Take in a record of the journal; none where it has no candles of this width."""
+        if record.kind != DATA:
+            return []
+        if record.feed == SCHWAB_STREAM:
+            return self._take_streamed(source, record)
+        symbol = source.candles.get(record.stream) if record.feed in READERS else None
         poll = decode_candles(record.payload) if symbol else None
         answer = READERS[record.feed](poll.status, poll.body) if poll else None
         if not symbol or not poll or not isinstance(answer, History):
-            return None
+            return []
         if poll.bar_seconds * NS_PER_SECOND != self._width_ns:
-            return None
+            return []
+        self._book_of(symbol).see(poll.sent_ns, Place(record.wall_ns, 0, record.seq), answer)
+        return [Change(symbol, record.wall_ns)]
+
+    def _take_streamed(self, source: Source, record: Record) -> list[Change]:
+        """Minutes that are provisional: the history's answer replaces them where it says otherwise."""
+        frame, recorded = read_frame(record.payload), {*source.candles.values()}
+        changed: dict[str, Change] = {}
+        for symbol, sent in frame.minutes if frame else ():
+            if symbol in recorded:
+                self._book_of(symbol).see_streamed(Place(record.wall_ns, 0, record.seq), sent)
+                changed[symbol] = Change(symbol, record.wall_ns)
+        return [*changed.values()]
+
+    def _book_of(self, symbol: str) -> BarBook:
         if symbol not in self._books:
             day = self._days(symbol)
             ends = {bar.begin_ns: bar.end_ns for bar in day.bars}
             # Whether a bar is final counts in the lake alone.
             self._books[symbol] = BarBook(self._width_ns, ends, 0, day.settles_ns)
-        self._books[symbol].see(poll.sent_ns, Place(record.wall_ns, 0, record.seq), answer)
-        return Change(symbol, record.wall_ns)
+        return self._books[symbol]
 
     def bars(self, symbol: str) -> list[Minute]:
         """In force, by their begin; none where nothing came."""

@@ -10,7 +10,7 @@ from harvester.base.market import in_force
 from harvester.brokers.numbers import PAISE_PER_RUPEE
 from harvester.calendar import TradingCalendar
 from harvester.calendar.bars import BarDay
-from harvester.config.feeds import HISTORIES
+from harvester.config.feeds import HISTORIES, STREAM
 from harvester.config.hours import DayHours
 from harvester.config.settings import Settings
 from harvester.indicators.averages import averages_of, round_price
@@ -92,7 +92,8 @@ class LiveDay:
     def patience_ns(self, symbol: str) -> int:
         """How old the newest data of a symbol may be in the session before somebody should look."""
         settings = self._settings
-        socket_like = [feed for feed in settings.feeds if feed not in HISTORIES and symbol in settings.symbols_of(feed)]
+        others = [feed for feed in settings.feeds if feed not in HISTORIES and feed != STREAM]
+        socket_like = [feed for feed in others if symbol in settings.symbols_of(feed)]
         if not socket_like:
             return settings.candles.every_ns + GRACE_NS
         return 2 * settings.poll.interval_ns if socket_like == ["fyers-rest"] else QUIET_NS

@@ -52,9 +52,9 @@ class _Day:
     """By symbol, the hash of each bar whose rows were committed, in their order."""
 
     def look(self) -> list[Change]:
-        """Take in what was written since; the symbols whose answers came. Raises OSError."""
-        taken = (self.bars.take(source, record) for source, record in self.tail.records())
-        return [*{change.symbol: change for change in taken if change}.values()]
+        """Take in what was written since; the symbols of which some came. Raises OSError."""
+        taken = (change for source, record in self.tail.records() for change in self.bars.take(source, record))
+        return [*{change.symbol: change for change in taken}.values()]
 
 
 class LiveDelivery:

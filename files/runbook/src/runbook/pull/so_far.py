@@ -18,6 +18,8 @@ from runbook.pull.rsync import SshTransport
 from runbook.pull.store import FOLDER_MODE, LocalStore
 from runbook.pull.transport import Progress
 
+FOLDER = "so-far"
+"""Below the store: a folder for each host."""
 LEAST = ("nice", "-n", "19", "ionice", "-c", "3", "choom", "-n", "600", "--")
 """Before the command on the host: never at the cost of capture, neither of processor, disk nor memory."""
 SECONDS = 7_200
@@ -37,9 +39,11 @@ class SoFar:
 def pull_so_far(hosts: Sequence[Host], store: LocalStore, progress: Progress | None = None) -> list[SoFar]:
     """Have each host write its tables so far, bring them, and remove them there. A host that fails is a problem.
 
-    What came of a host before is replaced by what comes whole. Raises HarvesterError where the store cannot be written.
+    What came of a host before is replaced by what comes whole. Raises HarvesterError where the store cannot be written,
+    or another process brings today's tables into it.
     """
-    return [_pull_host(host, store, progress) for host in hosts]
+    with LocalStore(store.root / FOLDER).locked():
+        return [_pull_host(host, store, progress) for host in hosts]
 
 
 def _pull_host(host: Host, store: LocalStore, progress: Progress | None) -> SoFar:
@@ -68,7 +72,7 @@ def _ask(connection: SshConnection, command: Sequence[str]) -> str:
 
 
 def _bring(host: Host, there: str, said: str, store: LocalStore, progress: Progress | None) -> SoFar:
-    folder = store.root / "so-far" / host.name
+    folder = store.root / FOLDER / host.name
     coming = LocalStore(folder.with_name(f".{host.name}"))
     if coming.root.exists():
         shutil.rmtree(coming.root)

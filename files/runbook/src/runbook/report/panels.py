@@ -116,6 +116,8 @@ def _strips_of_candles(
     drawn += [(low, high, CLOSED, _closed(low, high, axis)) for low, high in axis.closed]
     words = [f"{figures['recorded']:,} of {figures['expected']:,} of the broker's bars"]
     words += [f"{figures['revised']:,} revised"] if figures["revised"] else []
+    provisional = sum(figures.get("provisional_by_cause", {}).values())
+    words += [f"{provisional:,} provisional, without the history's word"] if provisional else []
     words += [f"{count:,} rejected: {flaw.replace('_', ' ')}" for flaw, count in figures["rejected"].items()]
     if day.market is NSE and (compared := compare_bars(connection, day, symbol)):  # elsewhere are no bars of ours
         words += compared.words()
@@ -149,6 +151,7 @@ def _words(figures: dict[str, Any]) -> list[str]:
         words.append(f"{figures['recorded_slots']:,} of {figures['expected']:,} polls answered")
     else:
         words += [f"{count:,} rows of {table}" for table, count in figures["updates"].items()]
+        words += [f"{figures['minutes']:,} minutes streamed"] if "minutes" in figures else []
     if figures.get("longest_silence_ns"):
         words.append(f"longest silence {say_duration(figures['longest_silence_ns'])}")
     for cause, sums in (figures.get("gaps_by_cause") or {}).items():

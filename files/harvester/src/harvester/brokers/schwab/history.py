@@ -1,6 +1,6 @@
 """Schwab's price history: the request for a market day's minutes, and its answer, exact to 1/10000 dollar."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -65,13 +65,11 @@ def _read(rows: list[Any]) -> Iterator[Candle | Rejected]:
         if begin_ms is None or begin_ms % 1000:
             yield Rejected(None, "unreadable")
             continue
-        found = _judge(begin_ms // 1000, row)
+        found = judge_candle(begin_ms // 1000, [row.get(name) for name in PRICES], row.get("volume"))
         yield found if isinstance(found, Candle) else Rejected(begin_ms // 1000, found)
 
 
-def _judge(begin_s: int, row: dict[str, Any]) -> Flaw | Candle:
-    volume = row.get("volume")
+def judge_candle(begin_s: int, prices: Sequence[object], volume: object) -> Flaw | Candle:
+    """The candle of values as the wire has them, or what is wrong with it. `prices`: open, high, low, close."""
     is_negative = isinstance(volume, int | Decimal) and volume < 0
-    return find_flaw(
-        begin_s, [to_units(row.get(name), UNITS) for name in PRICES], to_count(volume), is_negative=is_negative
-    )
+    return find_flaw(begin_s, [to_units(price, UNITS) for price in prices], to_count(volume), is_negative=is_negative)

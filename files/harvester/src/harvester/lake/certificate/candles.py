@@ -18,8 +18,13 @@ Row = tuple[int, int, bool]
 """Of the table: begin in wall ns, revision, final."""
 
 
-def certify_candles(book: BarBook, due: Sequence[Bar], gaps: Sequence[GapRow], bad_answers: int) -> Json:
-    """One symbol's entry. `expected` = `recorded` + the bars in `gaps_by_cause`."""
+def certify_candles(
+    book: BarBook, due: Sequence[Bar], gaps: Sequence[GapRow], bad_answers: int, unsettled: Mapping[str, int]
+) -> Json:
+    """One symbol's entry. `expected` = `recorded` + the bars in `gaps_by_cause`.
+
+    `unsettled`: of the recorded ones, those that only a stream has brought, by the cause for which history did not.
+    """
     rows, begins, in_force = book.rows(), {bar.begin_ns for bar in due}, book.in_force()
     causes: Counter[str] = Counter()
     for gap in gaps:
@@ -36,6 +41,7 @@ def certify_candles(book: BarBook, due: Sequence[Bar], gaps: Sequence[GapRow], b
         "answers": len(book.sent_ns),
         "bad_answers": bad_answers,
         "gaps_by_cause": dict(sorted(causes.items())),
+        **({"provisional_by_cause": dict(unsettled)} if unsettled else {}),
     }
 
 

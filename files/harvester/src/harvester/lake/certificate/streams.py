@@ -26,9 +26,6 @@ def certify_stream(
 ) -> Json:
     """One symbol's entry on one feed. `window_ns` = `covered_ns` + the ns in `gaps_by_cause`."""
     window_ns = total(windows)
-    causes: dict[str, Counter[str]] = {}
-    for gap in coverage.gaps:
-        causes.setdefault(gap.cause, Counter()).update({"ns": gap.to_ns - gap.from_ns, "count": 1})
     entry: Json = {
         "window_ns": window_ns,
         "covered_ns": coverage.covered_ns,
@@ -37,7 +34,7 @@ def certify_stream(
         "updates": dict(sorted(tracks.updates.items())),
         "off_session": tracks.off_session,
         "longest_silence_ns": longest_silence(receipts.moments, windows, receipts.pauses),
-        "gaps_by_cause": {cause: dict(sums) for cause, sums in sorted(causes.items())},
+        "gaps_by_cause": sum_causes(coverage),
         "skew_ms": percentiles(np.concatenate(tracks.skew_ns)) if tracks.skew_ns else None,
     }
     if sequence is not None:
@@ -45,6 +42,14 @@ def certify_stream(
     if tracks.tally is not None:
         entry["copies"] = _copies(tracks.tally)
     return entry
+
+
+def sum_causes(coverage: Coverage) -> Json:
+    """Time and number of the gaps, by cause."""
+    causes: dict[str, Counter[str]] = {}
+    for gap in coverage.gaps:
+        causes.setdefault(gap.cause, Counter()).update({"ns": gap.to_ns - gap.from_ns, "count": 1})
+    return {cause: dict(sums) for cause, sums in sorted(causes.items())}
 
 
 def _copies(tally: Tally) -> Json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harvester.base.market import to_local
 from harvester.calendar import NSE_CASH
 from harvester.calendar.trading import Phase
-from harvester.journal.format import SOCKETS
+from harvester.journal.format import STREAMS
 from harvester.lake.day.candles import CandlesExpected, CandlesOfDay, find_candles
 from harvester.lake.day.damage import find_damage
 from harvester.lake.day.earlier import Earlier
@@ -100,7 +100,7 @@ def read_day(
         feed: frozenset(expectation.sockets.get(feed, ())).union(
             events.gaps.symbols_of(feed), *(each.symbols for each in events.connections if each.feed == feed)
         )
-        for feed in SOCKETS
+        for feed in STREAMS
     }
     candles = find_candles(partition, index, expectation.candles, expectation.phases)
     return Day(partition, index, events, grids, segments, symbols, sockets, candles, earlier)

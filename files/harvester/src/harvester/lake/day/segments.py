@@ -24,13 +24,15 @@ from harvester.journal.format import (
     FORMAT,
     FYERS_REST,
     HEADER,
-    SOCKETS,
+    SCHWAB_STREAM,
+    STREAMS,
     Record,
     decode_candles,
     decode_control,
 )
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
+from harvester.lake.day.chart import ChartLog
 from harvester.lake.day.controls import ControlLog, ControlRecord
 from harvester.lake.day.earlier_segments import EarlierSegments
 from harvester.lake.day.numbers import Edge, Numbers
@@ -123,6 +125,8 @@ class DayIndex:
     """The records of polls."""
     candles: dict[str, Positions] = field(default_factory=dict)
     """The records of the broker's own candles."""
+    chart: ChartLog = field(default_factory=ChartLog)
+    """What the frames of schwab-stream hold."""
     bar_seconds: int = 0
     """Of the last answer with candles; 0: there is none."""
     controls: ControlLog | list[ControlRecord] = field(default_factory=ControlLog)
@@ -215,7 +219,9 @@ def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, k
             known.see_connection(source.run_id, _note_control(record, number, index))
         else:
             _note(record, offset, number, streams, index)
-            if record.feed in SOCKETS and (record.feed, record.stream) not in known.connected:
+            if record.feed == SCHWAB_STREAM:
+                index.chart.take(number, offset, record, source.run_id, frozenset(source.candles.values()))
+            if record.feed in STREAMS and (record.feed, record.stream) not in known.connected:
                 index.unconnected.setdefault(source.run_id, set()).add((record.feed, record.stream))
             source.data_records += 1
             source.feeds.add(record.feed)

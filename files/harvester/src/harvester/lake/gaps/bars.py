@@ -1,5 +1,6 @@
 """The gap ledger of the broker's own candles: every due bar without one lies in one gap with its cause."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,14 @@ class BarGaps:
             else:
                 rows.append(GapRow(symbol, in_force().history, bar.begin_ns, bar.end_ns, cause, detail, 1, source))
         return rows
+
+    def unsettled(
+        self, symbol: str, due: Sequence[Bar], book: BarBook, bad: Sequence[tuple[int, Outage]]
+    ) -> dict[str, int]:
+        """How many bars only a stream has brought, by the cause for which history did not."""
+        have = book.in_force()
+        bars = [bar for bar in due if bar.begin_ns in have and have[bar.begin_ns].is_provisional]
+        return dict(sorted(Counter(self._explain(symbol, bar, book, bad).cause for bar in bars).items()))
 
     def _explain(self, symbol: str, bar: Bar, book: BarBook, bad: Sequence[tuple[int, Outage]]) -> Absence:
         if flaw := book.is_rejected(bar.begin_ns):
