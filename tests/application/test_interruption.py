@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.template import trust_as_template
-from tests.application.conditions import find, holds, render
+from tests.application.conditions import find, holds, render, trusted
 from tests.application.project import ROOT
 
 from harvester.commands.application import OUTSIDE
@@ -26,15 +25,6 @@ def is_let_through(within: dict[str, Any], *, interrupts: bool = True, force: bo
         holds(find("application", "preflight.yml", name)["ansible.builtin.assert"]["that"], **given)
         for name in (REFUSE, ANSWER)
     )
-
-
-def trusted(value: Any) -> Any:
-    """Variables as Ansible loads them: their templates are rendered."""
-    if isinstance(value, dict):
-        return {key: trusted(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [trusted(each) for each in value]
-    return trust_as_template(value) if isinstance(value, str) else value
 
 
 def test_a_deploy_outside_the_hours_interrupts_nothing_and_one_within_them_wants_a_yes() -> None:
