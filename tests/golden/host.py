@@ -65,7 +65,6 @@ BARE_HOST: dict[str, Any] = {
     "__application_now": {"rc": 1},
     "__application_pruned": {"stdout": ""},
     "__application_env_brought": {"changed": True},
-    "__container_engine_opened": {"stat": {"exists": False}},
     "__container_engine_compose": {"stdout": "2.26.1-4", "stderr": ""},
     "__database_backup_judged": {"rc": 0},
     "__database_backup_now": {"reload": True, "unsettled": ["harvester-deliver-database.timer"], "unknown": []},
