@@ -39,7 +39,7 @@ QUIET = (
     "assert", "debug", "fail", "find", "getent", "include_role", "include_tasks", "meta", "package_facts", "setup",
     "stat", "wait_for_connection", "harvester_deployment", "harvester_units", "host_paths", "validate_argument_spec",
 )  # fmt: skip
-"""Modules that leave no file, or only links that say which deployment is current. The one role that is included removes files."""
+"""Modules that leave no file, or only links that say which deployment is current; the included role removes files."""
 ALL_UNITS = trust_as_template("{{ __harvester_units | map(attribute='name') }}")
 RELEASE = {"release": "0123456789ab", "wheelhouse": "/w/0.tar", "wheelhouse_id": "0", "wheel": "/w/1.whl"}
 BARE_HOST: dict[str, Any] = {
