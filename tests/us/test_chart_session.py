@@ -71,7 +71,7 @@ class Server:
 
 @pytest.fixture
 def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Line]:
-    options = {"is_text": True, "has_heartbeats": True, "stale_seconds": 30, "talk": talk, "groups": (SYMBOLS,)}
+    options = {"is_text": True, "has_heartbeats": True, "stale_seconds": 30, "talk": talk, "symbols": SYMBOLS}
     return partial(play, monkeypatch, **options)
 
 
