@@ -107,10 +107,11 @@ def candles(
 
 
 def _revise(bar: Bar, width_ns: int, moment_ns: int) -> Bar:
-    """The bar, with twice the volume and another close where it is the one that had ended last at the moment."""
+    """Of the bar that had ended last at the moment: twice the volume, and high or low as close; any other as it is."""
     if not bar.start_ns + width_ns <= moment_ns < bar.start_ns + 2 * width_ns:
         return bar
-    return bar._replace(volume=2 * bar.volume, close=bar.high if bar.close != bar.high else bar.low)
+    close = max(bar.high, bar.low, key=lambda price: abs(price - bar.close))
+    return bar._replace(volume=2 * bar.volume, close=close)
 
 
 def _plans(model: BookModel, asked: HistoryRequest, to_ns: int) -> Iterator[DayPlan]:
