@@ -26,7 +26,7 @@ from lab.testing import RunningLab
 
 __all__ = ["lab_machine"]
 pytestmark = pytest.mark.long
-SECONDS, PATIENCE, EARLY_SECONDS = 300, 600, 40
+SECONDS, PATIENCE, EARLY_SECONDS = 250, 600, 40
 LOGIN, SECRET, DSN = (
     f"/alpha-harvester/lab/{name}" for name in ("schwab/access-token", "schwab/app-secret", "postgres/dsn")
 )

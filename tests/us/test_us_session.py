@@ -270,6 +270,6 @@ def ask(client: httpx.Client, grants: Grants) -> list[dict[str, float]]:
     """What the stand-in says of the day once it is over."""
     headers = {"Authorization": f"Bearer {grants.login()['access_token']}"}
     query = {"symbol": "QQQ", "periodType": "day", "period": "1", "frequencyType": "minute", "frequency": "1"}
-    answer = client.get(f"{API}/marketdata/v1/pricehistory", params=query, headers=headers)
+    answer = client.get(f"{API}/marketdata/v1/pricehistory", params=query, headers=headers, timeout=60)
     found: list[dict[str, float]] = answer.json()["candles"]
     return found
