@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from msgspec import structs
 from tests.descriptors import none_left_open
 from tests.field.alerting import CLEAR, CRITICAL, INFO, WARNING, Listener, at, notice
 
@@ -181,10 +182,10 @@ def full_book() -> Book:
 
 
 def test_the_book_comes_back_as_it_was_written_for_its_owner_alone(tmp_path: Path) -> None:
-    file = BookFile(tmp_path / "book.json", tmp_path / "spare.json")
-    file.write(full_book())
+    file, written = BookFile(tmp_path / "book.json", tmp_path / "spare.json"), full_book()
+    file.write(written)
 
-    assert file.read() == full_book()
+    assert file.read() == written
     assert oct((tmp_path / "book.json").stat().st_mode & 0o777) == "0o600"
     assert full_book().find("disk_low", "recorder") is not None
     assert full_book().find("disk_low", "other") is full_book().find("other", "recorder") is None
@@ -205,13 +206,13 @@ def test_without_a_book_there_is_an_empty_one(tmp_path: Path, logged: Any) -> No
 
 def test_while_the_disk_is_full_the_book_is_kept_in_memory(tmp_path: Path, logged: Any) -> None:
     disk, spare = tmp_path / "disk", tmp_path / "spare.json"
-    file = BookFile(disk / "book.json", spare)
-    file.write(full_book())
+    file, written = BookFile(disk / "book.json", spare), full_book()
+    file.write(written)
 
     assert logged[0]["event"] == "book_not_on_disk" and logged[0]["path"] == f"{disk}/book.json"
     assert "No such file" in logged[0]["detail"]
     assert oct(spare.stat().st_mode & 0o777) == "0o600"
-    assert file.read() == full_book()
+    assert file.read() == written
 
     disk.mkdir()
     newer = Book(beyond=9)
@@ -242,8 +243,25 @@ def test_the_book_in_memory_counts_before_the_one_that_a_full_disk_still_has(
             file.write(each)
             assert file.read() == each, "nobody is told twice of what was told while the disk was full"
         assert BookFile(tmp_path / "book.json", tmp_path / "spare.json").read() == newest, "nor by the next look"
-    file.write(file.read())
+    file.write(newest)
     assert file.read() == newest and [path.name for path in tmp_path.iterdir()] == ["book.json"]
+
+
+def test_a_death_before_the_book_in_memory_is_removed_leaves_the_one_on_disk_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, spare = tmp_path / "book.json", tmp_path / "spare.json"
+    file = BookFile(disk, spare)
+    with monkeypatch.context() as patched:
+        patched.setattr(book, "replace_file", full_for(disk))
+        file.write(Book(beyond=9))
+    left = spare.read_bytes()
+    file.write(structs.replace(file.read(), beyond=10))
+    spare.write_bytes(left)
+
+    assert BookFile(disk, spare).read().beyond == 10
+    file.write(structs.replace(file.read(), beyond=11))
+    assert file.read().beyond == 11 and not spare.exists()
 
 
 def test_memory_is_not_synced_and_the_disk_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

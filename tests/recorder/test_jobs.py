@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tests.journals import OPEN_NS, HandClock
 
 from harvester import cli
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.health.facts import Unit
@@ -270,6 +272,37 @@ def test_a_run_that_died_with_the_host_has_its_record_at_the_next_one(
     assert second.result == "ok"
 
 
+def test_a_second_run_of_a_job_is_refused_while_the_first_is_under_way_whose_record_it_leaves_alone(
+    records: Records, environment: dict[str, str]
+) -> None:
+    home, refusals = Path(environment["HOME"]), list[str]()
+
+    def run_by_hand() -> None:
+        wait_until((home / "begun").exists, 60)
+        try:
+            run_job(job("touch", str(home / "twice")), records, HandClock(), environment | {"INVOCATION_ID": ""})
+        except HarvesterError as refused:
+            refusals.append(str(refused))
+        finally:
+            (home / "go").touch()
+
+    by_hand = threading.Thread(target=run_by_hand)
+    by_hand.start()
+    first = ran(records, environment, job("sh", "-c", "touch $HOME/begun; until [ -e $HOME/go ]; do sleep 0.02; done"))
+    by_hand.join()
+
+    assert (first.result, first.invocation) == ("ok", "1f")
+    assert len(refusals) == 1 and refusals[0].startswith("copy: another run of this job is at work")
+    assert not (home / "twice").exists()
+
+
+def test_the_end_of_a_unit_closes_no_record_of_a_run_by_hand(records: Records) -> None:
+    records.begin(Running(job="copy", began_ns=OPEN_NS))
+
+    assert close_record(records, {"SERVICE_RESULT": "exit-code", "INVOCATION_ID": "1f"}, OPEN_NS + HOUR_NS) is None
+    assert records.running() is not None
+
+
 def test_a_line_that_a_power_cut_tore_costs_no_other(tmp_path: Path, records: Records) -> None:
     well = Running(job="copy", began_ns=OPEN_NS).end(OPEN_NS + 1, "ok")
     records.append(well)
@@ -288,6 +321,17 @@ def test_each_record_is_a_line_and_nothing_else_is_in_the_file(tmp_path: Path, r
     lines = (tmp_path / "copy" / f"{DAY}.jsonl").read_bytes().split(b"\n")
     assert [json.loads(line)["began_ns"] for line in lines[:-1]] == [OPEN_NS, OPEN_NS + 1, OPEN_NS + 2]
     assert lines[-1] == b""
+
+
+def test_a_line_that_cannot_be_read_is_named_by_its_number(tmp_path: Path, records: Records) -> None:
+    records.append(Running(job="copy", began_ns=OPEN_NS).end(OPEN_NS, "ok"))
+    path = tmp_path / "copy/2026-11-23.jsonl"
+    path.write_bytes(path.read_bytes() + b"{\n")
+
+    with structlog.testing.capture_logs() as logged:
+        assert len(records.read(DAY, DAY)) == 1
+
+    assert logged == [{"event": "record_unreadable", "log_level": "warning", "path": str(path), "line": 2}]
 
 
 def test_records_are_kept_for_two_months(tmp_path: Path, records: Records) -> None:
@@ -376,6 +420,21 @@ def test_a_failed_run_is_told_once_with_its_cause_and_by_whom(host: Path, monkey
     assert notice["text"] == "The job bad failed\nit ended with 1"
     assert "sudo systemctl start harvester-job-bad" in notice["remedy"]
     assert (host / "run/told").read_text() == "9a"
+
+
+def test_a_unit_that_found_its_job_at_work_by_hand_says_so_and_the_run_by_hand_stays(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hand = Records(host / "jobs/bad")
+    with by_hand.alone():
+        by_hand.begin(Running(job="bad", began_ns=OPEN_NS))
+        assert cli.run(["job", "run", "bad"]) == 1
+        assert "bad: another run of this job is at work" in capsys.readouterr().err
+        monkeypatch.setenv("SERVICE_RESULT", "exit-code")
+        assert cli.run(["job", "ended", "bad"]) == 0
+        assert by_hand.running() is not None
+
+    assert [notice["text"] for notice in notices(host)] == ["The job bad failed\nanother run of it was at work"]
 
 
 def test_of_a_run_that_is_well_nobody_is_told(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

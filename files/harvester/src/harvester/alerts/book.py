@@ -73,6 +73,7 @@ class Book(msgspec.Struct):
 
     `beyond`: notices of further causes, for which there was no room. `suspects`: what was not true at the last look at
     the host, by cause, and since when, in wall ns. `taken`: when each channel took a message last, in wall ns.
+    `edition` grows with each writing, whatever the clocks do.
     """
 
     entries: list[Entry] = []
@@ -84,6 +85,7 @@ class Book(msgspec.Struct):
     trials: dict[str, Trial] = {}
     suspects: dict[str, int] = {}
     taken: dict[str, int] = {}
+    edition: int = 0
 
     def find(self, cause: str, source: str) -> Entry | None:
         return next((entry for entry in self.entries if (entry.cause, entry.source) == (cause, source)), None)
@@ -97,17 +99,20 @@ class BookFile:
 
     def read(self) -> Book:
         """The newest book; an empty one where there is none, or none that can be read."""
+        found = []
         for path in (self._spare, self._path):
             try:
-                return msgspec.json.decode(path.read_bytes(), type=Book)
+                found.append(msgspec.json.decode(path.read_bytes(), type=Book))
             except FileNotFoundError:
                 continue
             except (OSError, msgspec.DecodeError) as error:
                 log.warning("book_unreadable", path=str(path), detail=str(error))
-        return Book()
+        # The spare one is older where a process died after it wrote the other, and before it removed this one.
+        return max(found, key=lambda book: book.edition, default=Book())
 
     def write(self, book: Book) -> None:
         """Keep it. Raises OSError where it can be kept in neither place."""
+        book.edition += 1
         data = msgspec.json.encode(book)
         try:
             replace_file(self._path, data, 0o600)

@@ -125,12 +125,14 @@ def _ended(installed: Installed, name: str) -> int:
     records, now_ns = Records(installed.data_dir / JOBS / name), SystemClock().wall_ns()
     try:
         record = close_record(records, os.environ, now_ns) or _last(records, now_ns)
+        other = records.running()
     except OSError as error:
         raise HarvesterError(f"{error.filename}: the record of {name} cannot be closed ({error.strerror}).") from error
     if name in BUILT_IN or ended_well(os.environ):
         return 0
     job = load_jobs().find(name)
-    _tell(installed, job, record)
+    nothing = "another run of it was at work" if other else "it has left no record"
+    _tell(installed, job, record.cause if record else nothing)
     return 0
 
 
@@ -142,9 +144,8 @@ def _last(records: Records, now_ns: int) -> Record | None:
     return mine[-1] if mine else None
 
 
-def _tell(installed: Installed, job: Job, record: Record | None) -> None:
+def _tell(installed: Installed, job: Job, why: str) -> None:
     """Hand in the notice, and say so to report-failure, which would tell less of the same."""
-    why = record.cause if record else "it has left no record"
     severity = Severity[job.on_failure.upper()]
     source, text = f"{job.unit}.service", f"The job {job.name} failed\n{why}"
     post(installed.alerts.inbox, Notice(severity, UNIT_FAILED, source, installed.host_id, text, how_to_run(job.unit)))

@@ -4,8 +4,10 @@
 while a run is under way; what is left of it by a run that died becomes its record.
 """
 
+import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ import msgspec
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file, sync_directory, write_all
 from harvester.base.market import to_local
 from harvester.base.redaction import redact
@@ -67,6 +70,25 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the job for this run. Raises HarvesterError while another process runs it, and OSError.
+
+        The kernel lets go of it with the process, so a run that died is in nobody's way.
+        """
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HarvesterError(
+                    f"{self._folder.name}: another run of this job is at work. Nothing was done twice; run the command"
+                    " again when that one has ended."
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
 
     def begin(self, running: Running) -> None:
         """Note that a run begins; one before it that never ended gets its record. Raises OSError."""

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
@@ -35,18 +36,23 @@ KEPT = (
 
 
 def run_job(job: Job, records: Records, clock: Clock, environment: Mapping[str, str] | None = None) -> Record:
-    """Run it once. Raises OSError when the record cannot be written: the run has been made all the same."""
+    """Run it once. Raises HarvesterError, and runs nothing, while another process runs it.
+
+    Raises OSError when the record cannot be written: the run has been made all the same.
+    """
     environment = dict(os.environ if environment is None else environment)
     running = Running(job=job.name, began_ns=clock.wall_ns(), invocation=environment.get(INVOCATION, ""))
     trouble: OSError | None = None
-    try:
-        records.begin(running)
-    except OSError as error:  # what the job does is worth more than its record
-        log.error("record_not_begun", job=job.name, detail=str(error))
-        trouble = error
-    _learn_secrets(environment.get(CREDENTIALS))
-    record = _run(job, running, clock, _environment_of(job, environment))
-    records.append(record)
+    with ExitStack() as until_the_end:
+        try:
+            until_the_end.enter_context(records.alone())
+            records.begin(running)
+        except OSError as error:  # what the job does is worth more than its record
+            log.error("record_not_begun", job=job.name, detail=str(error))
+            trouble = error
+        _learn_secrets(environment.get(CREDENTIALS))
+        record = _run(job, running, clock, _environment_of(job, environment))
+        records.append(record)
     if trouble:
         raise trouble
     return record

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 
 from harvester.jobs.records import Record, Records, Result
+from harvester.jobs.run import INVOCATION
 
 KILLED: Mapping[str, str] = {
     "oom-kill": "the kernel ended it, because it needed more memory than its unit may have",
@@ -21,9 +22,12 @@ def ended_well(environment: Mapping[str, str]) -> bool:
 
 
 def close_record(records: Records, environment: Mapping[str, str], now_ns: int) -> Record | None:
-    """Write the record of a run that could not do so itself; None where there is none to write. Raises OSError."""
+    """Write the record of a run that could not do so itself; None where there is none to write. Raises OSError.
+
+    A run that another process began, such as a person's by hand, is not of this unit.
+    """
     running = records.running()
-    if running is None:
+    if running is None or running.invocation != environment.get(INVOCATION, ""):
         return None
     result = environment.get("SERVICE_RESULT", "")
     how = f"{environment.get('EXIT_CODE', '')} {environment.get('EXIT_STATUS', '')}".strip()

@@ -1,5 +1,8 @@
 """Rows into a table: copied into a temporary one, and merged from there by one statement that touches what differs.
 
+The few rows of a minute are handed to the statement itself: a temporary table costs more than they do, and leaves dead
+rows in the database's catalogue each time.
+
 Whoever delivers a table writes its name beside it first (DELIVERIES): another delivery of the same table is refused,
 and two processes of one delivery, such as the live one and that of a day, come one after the other.
 """
@@ -7,7 +10,7 @@ and two processes of one delivery, such as the live one and that of a day, come 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from psycopg import Connection, sql
+from psycopg import Connection, Cursor, sql
 
 from harvester.postgres.columns import Row, TableLayout
 from harvester.postgres.trouble import DatabaseError
@@ -15,6 +18,8 @@ from harvester.postgres.trouble import DatabaseError
 LIST = "harvester_deliveries"
 DELIVERIES = sql.Identifier(LIST)
 PENDING = sql.Identifier("pg_temp", "harvester_pending")
+FEW = 500
+"""So many rows go without a temporary table."""
 
 
 class Merged(NamedTuple):
@@ -26,16 +31,13 @@ class Merged(NamedTuple):
 
 def claim(connection: Connection[Any], table: TableLayout, owner: str) -> None:
     """Write down who delivers a table, and hold it until the transaction ends. Raises DatabaseError for another's."""
-    place = sql.Identifier(table.schema)
-    connection.execute(
-        sql.SQL("INSERT INTO {}.{} (table_name, delivery) VALUES (%s, %s) ON CONFLICT (table_name) DO NOTHING").format(
-            place, DELIVERIES
-        ),
-        (table.name, owner),
-    )
-    found = connection.execute(
-        sql.SQL("SELECT delivery FROM {}.{} WHERE table_name = %s FOR UPDATE").format(place, DELIVERIES), (table.name,)
-    ).fetchone()
+    place = sql.SQL("{}.{}").format(sql.Identifier(table.schema), DELIVERIES)
+    find = sql.SQL("SELECT delivery FROM {} WHERE table_name = %s FOR UPDATE").format(place)
+    found = connection.execute(find, (table.name,)).fetchone()
+    if found is None:
+        add = sql.SQL("INSERT INTO {} (table_name, delivery) VALUES (%s, %s) ON CONFLICT (table_name) DO NOTHING")
+        connection.execute(add.format(place), (table.name, owner))
+        found = connection.execute(find, (table.name,)).fetchone()
     if found is None or found[0] != owner:
         whose = found[0] if found else "a delivery that row-level security hides"
         raise DatabaseError(
@@ -47,21 +49,37 @@ def claim(connection: Connection[Any], table: TableLayout, owner: str) -> None:
 
 def merge(connection: Connection[Any], table: TableLayout, rows: Iterable[Row]) -> Merged:
     """Bring rows into a table, inside the transaction that is open. Each key may come once."""
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    types = [sql.SQL("{} {}").format(sql.Identifier(each.name), sql.SQL(each.copied)) for each in table.columns]
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(PENDING))
-    connection.execute(sql.SQL("CREATE TEMPORARY TABLE harvester_pending ({}) ON COMMIT DROP").format(_join(types)))
+    if rows == []:
+        return Merged()
+    columns = _join([sql.Identifier(column.name) for column in table.columns])
     with connection.cursor() as cursor:
-        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(PENDING, columns)) as copy:
-            for row in rows:
-                copy.write_row(row)
-        cursor.execute(_statement(table, columns))
+        if isinstance(rows, list) and len(rows) <= FEW:
+            arrays = _join([sql.SQL("%s::{}[]").format(sql.SQL(column.copied)) for column in table.columns])
+            source = sql.SQL("unnest({}) AS new({})").format(arrays, columns)
+            values = [[row[place] for row in rows] for place in range(len(table.columns))]
+            cursor.execute(_statement(table, columns, source), values)
+        else:
+            _copy(cursor, table, columns, rows)
+            cursor.execute(_statement(table, columns, sql.SQL("{} AS new").format(PENDING)))
         inserted, updated = cursor.fetchone() or (0, 0)
     return Merged(inserted, updated)
 
 
-def _statement(table: TableLayout, columns: sql.Composed) -> sql.Composed:
-    """Rows that are there as they should be are left out before: an insert would use up a number of their sequence."""
+def _copy(cursor: Cursor[Any], table: TableLayout, columns: sql.Composed, rows: Iterable[Row]) -> None:
+    """Rows into a temporary table that the end of the transaction drops."""
+    types = [sql.SQL("{} {}").format(sql.Identifier(each.name), sql.SQL(each.copied)) for each in table.columns]
+    cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(PENDING))
+    cursor.execute(sql.SQL("CREATE TEMPORARY TABLE harvester_pending ({}) ON COMMIT DROP").format(_join(types)))
+    with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(PENDING, columns)) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _statement(table: TableLayout, columns: sql.Composed, source: sql.Composed) -> sql.Composed:
+    """`source` has the rows, under the name new.
+
+    Those that are there as they should be are left out before: an insert would use up a number of their sequence.
+    """
     key, values = [*map(sql.Identifier, table.key)], [*map(sql.Identifier, table.values)]
     alike = [sql.SQL("there.{0} = new.{0}").format(name) for name in key]
     alike += [sql.SQL("there.{0} IS NOT DISTINCT FROM new.{0}").format(name) for name in values]
@@ -70,14 +88,14 @@ def _statement(table: TableLayout, columns: sql.Composed) -> sql.Composed:
         _join([sql.SQL("{0} = EXCLUDED.{0}").format(name) for name in values]), sql.SQL(" OR ").join(differs)
     )
     return sql.SQL(
-        "WITH done AS (INSERT INTO {table} AS there ({columns}) SELECT {columns} FROM {pending} AS new"
+        "WITH done AS (INSERT INTO {table} AS there ({columns}) SELECT {columns} FROM {source}"
         " WHERE NOT EXISTS (SELECT FROM {table} AS there WHERE {alike})"
         " ON CONFLICT ({key}) {action} RETURNING (xmax = 0) AS is_new)"
         " SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM done"
     ).format(
         table=sql.Identifier(table.schema, table.name),
         columns=columns,
-        pending=PENDING,
+        source=source,
         alike=sql.SQL(" AND ").join(alike),
         key=_join(key),
         action=update if values else sql.SQL("DO NOTHING"),

@@ -42,7 +42,7 @@ class Database:
             _limit(connection)
             for table in self.tables:
                 claim(connection, table, self.owner)
-            return {table.full_name: merge(connection, table, rows.get(table.full_name, ())) for table in self.tables}
+            return {table.full_name: merge(connection, table, rows.get(table.full_name, [])) for table in self.tables}
 
     def read_back(self, table: TableLayout, rows: Sequence[Row]) -> list[Row]:
         """What the table has under the keys of these rows. Raises DatabaseError."""
