@@ -401,6 +401,17 @@ def test_how_old_data_may_be_is_not_another_with_the_stream_whose_minutes_come_o
         assert us_host(place).answer("QQQ")["shown"]["patience"] == 90_000
 
 
+def test_moments_on_the_page_are_whole_milliseconds(place: Place) -> None:
+    host = us_host(place)
+    place.answer(5.1, "QQQ", [place.candle(0, 600.0), place.candle(4, 600.0)])
+    place.clock.now_ns += 1
+    answer = host.answer("QQQ")
+
+    gaps = answer["shown"]["gaps"]
+    assert type(answer["now"]) is int and gaps
+    assert {type(moment) for gap in gaps for moment in gap[:2]} == {int}
+
+
 def test_a_revised_minute_changes_the_averages_behind_it(place: Place) -> None:
     host = us_host(place)
     place.answer(3.1, "QQQ", [place.candle(number, 600.0) for number in range(3)])
