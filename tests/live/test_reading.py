@@ -384,10 +384,32 @@ def test_of_a_frame_only_what_the_host_records_is_a_change_and_each_symbol_once(
     assert [minute.volume for minute in bars.bars("QQQ")] == [13] and bars.bars("NOPE") == []
 
 
+def test_a_frame_with_several_symbols_changes_each_of_them(place: Place) -> None:
+    bars = LiveBars(lambda symbol: place.bars, MINUTE_NS)
+    source = Source("1-1", Path("1-1.open"), header={"candles": {"0": "QQQ", "1": "SPY"}})
+    now = place.opens + 2 * MINUTE_NS
+    frame = data(chart_row(f7=ms(place.opens)), chart_row("SPY", f7=ms(place.opens)))
+
+    found = bars.take(source, Record(DATA, SCHWAB_STREAM, 0, 1, now, now, frame))
+
+    assert found == [Change("QQQ", now), Change("SPY", now)]
+
+
 def test_how_old_data_may_be_is_not_another_with_the_stream_whose_minutes_come_once_a_minute(tmp_path: Path) -> None:
     with entered("us"):
         place = Place(tmp_path, HALF_DAY, feeds=["schwab-history", "schwab-stream"])
         assert us_host(place).answer("QQQ")["shown"]["patience"] == 90_000
+
+
+def test_moments_on_the_page_are_whole_milliseconds(place: Place) -> None:
+    host = us_host(place)
+    place.answer(5.1, "QQQ", [place.candle(0, 600.0), place.candle(4, 600.0)])
+    place.clock.now_ns += 1
+    answer = host.answer("QQQ")
+
+    gaps = answer["shown"]["gaps"]
+    assert type(answer["now"]) is int and gaps
+    assert {type(moment) for gap in gaps for moment in gap[:2]} == {int}
 
 
 def test_a_revised_minute_changes_the_averages_behind_it(place: Place) -> None:

@@ -66,7 +66,9 @@ def test_a_name_of_somebody_elses_that_leads_here_is_refused(nse: LiveHost) -> N
     with nse.serving() as path:
         names = ("127.0.0.1:8321", "localhost", "localhost:1", "evil.example", "127.0.0.1.evil.example", "", "[")
         found = [ask(path, "/state", Host=name)[0] for name in names]
+        said = ask(path, "/state", Host="evil.example")[2]
     assert found == [200, 200, 200, 403, 403, 403, 403]
+    assert said == b"This page answers at http://127.0.0.1 alone.\n"
 
 
 def test_large_answers_are_compressed_for_who_takes_that(nse: LiveHost) -> None:

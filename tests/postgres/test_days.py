@@ -42,6 +42,8 @@ def test_a_closed_day_is_brought_verified_and_left_alone_afterwards(host: RowHos
     assert done.outcome.complete and done.outcome.new and done.outcome.problems == []
     said_ = done.describe()
     assert said_["records"] == 12 and said_["symbols"] == [INFY, SBIN]
+    assert (said_["date"], said_["delivery"], said_["complete"]) == (str(DAY), done.name, True)
+    assert said_["place"] == done.receipt.home
     assert said_["tables"] == ["public.equity_data", "public.indicators"] and said_["missing"] > 0
     assert [row[1] for row in host.rows()] == [800, 805, 802]
     assert [row[1] for row in host.rows("indicators")] == [800, Decimal("802.50"), Decimal("802.33")]

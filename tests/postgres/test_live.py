@@ -13,9 +13,11 @@ from tests.postgresql_server import stoppable_server
 from tests.storage.lake.candles import said
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import zone
 from harvester.postgres.columns import Row
 from harvester.postgres.minutes import tickers_of
 from harvester.postgres.trouble import DatabaseError
+from lab.calendar import closed_calendar, session_calendar, write_calendar
 from lab.testing import wait_until
 
 OPENING = datetime.fromtimestamp(OPEN_NS // 10**9, UTC)
@@ -63,6 +65,29 @@ def test_a_revised_minute_changes_its_row_and_what_follows_from_it(host: RowHost
     assert [row[1] for row in host.rows()] == [803, 800, 800, 800]
     assert [row[1] for row in host.rows("indicators")] == [cents("803.00"), cents("801.50"), 801, cents("800.75")]
     assert host.base.run("SELECT id, created_at FROM equity_data ORDER BY id")[:3] == made, "no row was replaced"
+
+
+def test_a_calendar_that_comes_during_the_session_is_followed_at_once(host: RowHost) -> None:
+    path = host.root / "calendar.json"
+    write_calendar(path, closed_calendar(DAY))
+    host.changes["calendar"] = {"file": str(path)}
+    recorder, live = host.recorder(), host.live()
+    recorder.answer(2.05, SBIN, said(bar(0, 800), bar(1, 801)))
+    live.turn(DAY)
+    assert len(host.rows()) == 2 and host.rows("indicators") == [], "no bar of a closed day moves an average"
+
+    opens = OPENING.astimezone(zone())
+    write_calendar(path, session_calendar(opens, opens + timedelta(hours=6)))
+    live.turn(DAY)
+    assert [row[1] for row in host.rows("indicators")] == [800, cents("800.50")]
+
+    path.write_text("{")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"calendar\.json"):
+            live.turn(DAY)
+    write_calendar(path, session_calendar(opens, opens + timedelta(hours=6)))
+    recorder.answer(3.05, SBIN, said(bar(2, 802)))
+    assert live.turn(DAY) == 2
 
 
 def test_a_revision_alone_leaves_the_watermark_at_the_newest_minute(host: RowHost) -> None:

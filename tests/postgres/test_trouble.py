@@ -14,7 +14,7 @@ from tests.storage.lake.candles import said
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, redact
 from harvester.postgres.dsn import read_dsn
-from harvester.postgres.trouble import DatabaseError, LoginError
+from harvester.postgres.trouble import DatabaseError, LoginError, explain
 
 TABLE = (
     "CREATE TABLE equity_data (id bigserial PRIMARY KEY, ticker varchar(10) NOT NULL, timestamp timestamptz NOT NULL,"
@@ -254,3 +254,17 @@ def test_a_socket_of_this_machine_needs_no_certificate_and_a_name_elsewhere_alwa
     found = read_dsn(Secret("postgresql://u@db.example.test/b"), "file:/dsn", Path("/etc/own.crt"))
     assert (found["sslmode"], found["sslrootcert"]) == ("verify-full", "/etc/own.crt")
     assert read_dsn(Secret("host=db.example.test sslrootcert=/r"), "file:/dsn")["sslrootcert"] == "/r"
+
+
+def test_what_nobody_expected_is_told_with_its_state_and_leads_to_the_servers_log() -> None:
+    said = str(explain(psycopg.errors.lookup("XX001")("page is broken"), "db"))
+
+    assert said.startswith("db: page is broken (XX001). See the server's log for what it says besides. ")
+
+
+def test_the_server_knows_who_is_connected(recorded: RowHost) -> None:
+    live = recorded.live()
+    live.turn(DAY)
+
+    assert ("alpha-harvester",) in recorded.base.run("SELECT application_name FROM pg_stat_activity")
+    live.forget()

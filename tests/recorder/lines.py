@@ -173,15 +173,17 @@ class Line:
         now: StillTime,
         *,
         stale_seconds: float = 60,
-        groups: Sequence[tuple[str, ...]] = (SYMBOLS,),
+        symbols: Sequence[str] = SYMBOLS,
+        groups: Sequence[tuple[str, ...]] | None = None,
         opening: Callable[[Wire], None] = Wire.show,
         is_text: bool = False,
         has_heartbeats: bool = False,
         talk: Callable[[tuple[str, ...], OnLive], StreamSession] | None = None,
         **plan: bool,
     ) -> None:
-        """`opening`: what the server does with each new connection; `plan` is that of each group; see FeedContext.
+        """`symbols` are those of the feed, in one group where `groups` does not say otherwise.
 
+        `opening`: what the server does with each new connection; `plan` is that of each group; see FeedContext.
         `talk` makes the conversations where they are not Talks.
         """
         self.now = now
@@ -197,7 +199,7 @@ class Line:
         self.opening = opening
         self.journal = Journal()
         self.access = Access(RequestLimits(10, 100, 1000))
-        self.ledger = StreamLedger("run", FYERS_TBT, [name for group in groups for name in group])
+        self.ledger = StreamLedger("run", FYERS_TBT, symbols)
         self.trading = TradingState()
         self.trading.since_ns = {"nse_cash": now.mono_ns}
         self.context = FeedContext(
@@ -212,7 +214,9 @@ class Line:
             is_text=is_text,
             has_heartbeats=has_heartbeats,
         )
-        self.groups = [GroupPlan(symbols, partial(talk or self._talk, symbols), **plan) for symbols in groups]
+        self.groups = [
+            GroupPlan(each, partial(talk or self._talk, each), **plan) for each in groups or [tuple(symbols)]
+        ]
         self.trouble: HarvesterError | None = None
         """Why no plan can be made."""
         self.planned: list[float] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tests.journals import OPEN_NS, HandClock
 
 from harvester import cli
@@ -320,6 +321,17 @@ def test_each_record_is_a_line_and_nothing_else_is_in_the_file(tmp_path: Path, r
     lines = (tmp_path / "copy" / f"{DAY}.jsonl").read_bytes().split(b"\n")
     assert [json.loads(line)["began_ns"] for line in lines[:-1]] == [OPEN_NS, OPEN_NS + 1, OPEN_NS + 2]
     assert lines[-1] == b""
+
+
+def test_a_line_that_cannot_be_read_is_named_by_its_number(tmp_path: Path, records: Records) -> None:
+    records.append(Running(job="copy", began_ns=OPEN_NS).end(OPEN_NS, "ok"))
+    path = tmp_path / "copy/2026-11-23.jsonl"
+    path.write_bytes(path.read_bytes() + b"{\n")
+
+    with structlog.testing.capture_logs() as logged:
+        assert len(records.read(DAY, DAY)) == 1
+
+    assert logged == [{"event": "record_unreadable", "log_level": "warning", "path": str(path), "line": 2}]
 
 
 def test_records_are_kept_for_two_months(tmp_path: Path, records: Records) -> None:

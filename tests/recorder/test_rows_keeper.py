@@ -83,3 +83,12 @@ def test_pauses_grow_to_their_limit_and_begin_anew_after_a_turn_that_worked(kept
         assert pauses == [FIRST_PAUSE, 2, 4, 8, 16, LAST_PAUSE, LAST_PAUSE, LAST_PAUSE]
         assert kept.after(NS_PER_SECOND)[1] == LOOK_SECONDS
     assert kept.rows.forgotten == 16, "after an error nothing counts but the journal and the database"
+
+
+def test_a_trouble_is_on_standard_error_once_and_so_is_another_one(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for trouble in ("down", "down", "no such table", "", "", "down"):
+        kept.after(NS_PER_SECOND, trouble)
+
+    assert capsys.readouterr().err.splitlines() == ["down", "no such table", "down"]

@@ -81,6 +81,19 @@ def test_a_bar_that_has_ended_is_revised_when_the_broker_catches_up(noon):
     assert after[begin][4] > before[begin][4]
 
 
+@pytest.mark.parametrize(("resolution", "minutes"), [("1", 1), ("5", 5)])
+def test_a_correction_changes_the_bar_that_had_ended_last_of_each_width(noon, resolution, minutes):
+    sdk, asked = noon.sdk(), query(noon) | {"resolution": resolution}
+    before = bars(sdk.history(asked))
+    arm(noon, {"action": "revise", "symbol": SBIN})
+    after, daily = bars(sdk.history(asked)), sdk.history(asked | {"resolution": "D"})
+    ended = max(before) - 60 * minutes
+    changed = [begin for begin in before if begin != max(before) and before[begin] != after[begin]]
+    assert changed == [ended]
+    assert after[ended][4] == 2 * before[ended][4] and after[ended][3] != before[ended][3]
+    assert daily["s"] == "ok" and daily["candles"], "days are not revised"
+
+
 def test_a_rate_limit_has_the_brokers_code(noon):
     arm(noon, {"action": "rate_limit", "path": "*/history", "retry_after_seconds": 3})
     told = noon.sdk().history(query(noon))

@@ -166,6 +166,30 @@ def test_a_late_answer_revises_the_minute_that_an_earlier_one_had(us: Running) -
     assert early[-1]["volume"] < minute["volume"] and early[:-1] == later[: len(early) - 1]
 
 
+def test_a_correction_changes_the_minute_that_had_ended_and_no_other_for_as_long_as_it_lasts(us: Running) -> None:
+    with us.client() as client:
+        told = {int(row["datetime"]): row for row in candles(us, client)}
+        arm(us, {"action": "revise", "symbol": "QQQ"})
+        once = {int(row["datetime"]): row for row in candles(us, client)}
+        us.clock.move(60)
+        again = {int(row["datetime"]): row for row in candles(us, client)}
+        other = candles(us, client, symbol="SPY")
+        us.world.faults.clear()
+        withdrawn = {int(row["datetime"]): row for row in candles(us, client)}
+
+    *closed, _ = told
+    assert [begin for begin in closed if once[begin] != told[begin]] == closed[-1:]
+    before, after = told[closed[-1]], once[closed[-1]]
+    assert after["volume"] == 2 * before["volume"] and after["close"] != before["close"]
+    assert after["low"] <= after["close"] <= after["high"]
+    assert {name: after[name] for name in ("open", "high", "low")} == {
+        name: before[name] for name in ("open", "high", "low")
+    }
+    assert [again[begin] for begin in closed] == [once[begin] for begin in closed]
+    assert [withdrawn[begin] for begin in closed] == [told[begin] for begin in closed]
+    assert len(other) == len(again) == len(told) + 1
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "word"),
     [

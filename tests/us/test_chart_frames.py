@@ -164,6 +164,7 @@ def test_preferences_without_a_whole_streamer_name_none() -> None:
         return read_streamer(json.dumps({"streamerInfo": [*infos]}).encode())
 
     assert read(info) == ("wss://streamer-api.schwab.com/ws", "c", "r", "IO", "APIAPP")
+    assert read(info, {**info, "schwabClientChannel": "other"}) == read(info), "the first of several"
     for name in info:
         assert read({**info, name: ""}) is None and read({**info, name: None}) is None
     assert read({**info, "streamerSocketUrl": "ws://streamer-api.schwab.com/ws"}) is None

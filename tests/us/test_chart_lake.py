@@ -195,6 +195,49 @@ def test_of_a_run_that_died_the_stream_is_covered_to_its_last_frame(place: Strea
     assert section["leftovers"] == {}
 
 
+def test_a_subscription_that_is_confirmed_twice_counts_from_the_first_time(place: Stream) -> None:
+    place.connect(-0.5)
+    place.at(30)
+    answer = {"service": "CHART_EQUITY", "command": "ADD", "requestid": "1001", "content": {"code": 28}}
+    place.send(json.dumps({"response": [answer]}).encode())
+    place.disconnect(BARS + 0.1, "stopped")
+
+    entry = place.close()["streams"]["schwab-stream"]["symbols"][QQQ]
+
+    assert entry["covered_ns"] == BARS * MINUTE
+
+
+def test_a_frame_after_the_clock_was_set_back_takes_nothing_of_what_is_covered(place: Stream) -> None:
+    place.connect(-0.5)
+    heartbeat = b'{"notify": [{"heartbeat": "1796055000000"}]}'
+    place.at(100)
+    place.send(heartbeat)
+    place.clock.now_ns -= 5 * MINUTE
+    place.send(heartbeat)
+    place.at(130)
+
+    assert place.close()["streams"]["schwab-stream"]["symbols"][QQQ]["covered_ns"] == 100 * MINUTE
+
+
+def test_the_longest_silence_is_between_minutes_and_the_ends_of_the_window(place: Stream) -> None:
+    place.connect(-0.5)
+    for number in (0, 50, 60):
+        place.minute(number)
+    last_ns = place.clock.now_ns
+
+    entry = place.close()["streams"]["schwab-stream"]["symbols"][QQQ]
+
+    assert entry["longest_silence_ns"] == place.opens + BARS * MINUTE - last_ns
+
+
+def test_parts_of_a_frame_that_nobody_knows_are_left_over_in_the_certificate(place: Stream) -> None:
+    place.connect(-0.5)
+    place.at(10)
+    place.send(b'{"snapshot": [], "notify": [{"heartbeat": "1796055000000"}, 7]}')
+
+    assert place.close()["streams"]["schwab-stream"]["leftovers"] == {"unknown": 2}
+
+
 def test_without_a_confirmed_subscription_nothing_is_covered(place: Stream) -> None:
     place.connect(-0.5, confirmed=False)
     place.at(BARS)

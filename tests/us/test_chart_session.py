@@ -1,20 +1,23 @@
 """The recorder's conversation with Schwab's streamer, moment by moment, without a network: see recorder/lines.py."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from tests.journals import HandClock
 from tests.recorder.lines import Line, Wire, play
 from tests.us.test_chart_frames import BEGIN_MS, data, row
 
 from harvester.brokers.protocol import OnLive
 from harvester.brokers.schwab import chart
 from harvester.brokers.schwab.chart import Streamer
-from harvester.brokers.schwab.streamer import ChartSession
+from harvester.brokers.schwab.streamer import ChartSession, StreamerLookup
 from harvester.ledger.outage import Outage
-from harvester.net.websocket import ConnectionEnded
+from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
 SYMBOLS = QQQ, SPY = ("QQQ", "SPY")
@@ -68,7 +71,7 @@ class Server:
 
 @pytest.fixture
 def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Line]:
-    options = {"is_text": True, "has_heartbeats": True, "stale_seconds": 30, "talk": talk, "groups": (SYMBOLS,)}
+    options = {"is_text": True, "has_heartbeats": True, "stale_seconds": 30, "talk": talk, "symbols": SYMBOLS}
     return partial(play, monkeypatch, **options)
 
 
@@ -138,8 +141,49 @@ def test_tickers_are_asked_for_in_batches_of_which_the_first_replaces_and_the_ot
     assert line.ledger.is_live is not None and len(line.tries) == 1
 
 
-def test_success_has_several_codes(tell: Callable[..., Line]) -> None:
-    server = Server(SUBS=26)
+def test_the_first_batch_asked_again_is_added_and_does_not_replace_what_is_subscribed(
+    tell: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chart, "BATCH", 1)
+    server = Server(SUBS=-1)
+
+    async def story(line: Line) -> None:
+        await line.at(72)
+        assert line.ledger.is_live(QQQ) and line.ledger.is_live(SPY)
+
+    tell(story, opening=server.open, stale_seconds=600)
+
+    told = [(each["requestid"], each["command"], each["parameters"].get("keys")) for each in server.asked]
+    assert told[1:] == [("1", "SUBS", "QQQ"), ("2", "ADD", "SPY"), ("1001", "ADD", "QQQ")]
+
+
+def test_minutes_alone_are_data_and_heartbeats_and_answers_are_none() -> None:
+    session = talk(SYMBOLS, lambda symbol, wall_ns: None)
+    answer = b'{"response": [{"service": "CHART_EQUITY", "requestid": "1", "content": {"code": 0}}]}'
+
+    assert session.scan(data(row()), 1)
+    assert not session.scan(b'{"notify": [{"heartbeat": "1"}]}', 2) and not session.scan(answer, 3)
+    assert session.tally(QQQ).updates == 1 and session.unknown == 0
+
+
+def test_a_token_that_the_server_echoes_is_in_no_journal_however_often_it_comes(tell: Callable[..., Line]) -> None:
+    async def story(line: Line) -> None:
+        assert line.access.token
+        secret = line.access.token.access_token.get_secret_value()
+        await line.at(1)
+        line.wires[0].text(json.dumps({"notify": [{"heartbeat": secret, "echo": secret}]}))
+        await line.at(2)
+
+    line = tell(story, opening=Server().open)
+
+    assert line.access.token
+    written = b"".join(line.journal.messages)
+    assert b'"echo"' in written and line.access.token.access_token.get_secret_value().encode() not in written
+
+
+@pytest.mark.parametrize("code", [0, 26, 28])
+def test_success_has_several_codes(tell: Callable[..., Line], code: int) -> None:
+    server = Server(SUBS=code)
 
     async def story(line: Line) -> None:
         await line.at(1)
@@ -236,6 +280,17 @@ def test_a_refused_subscription_is_told_in_the_servers_words(tell: Callable[...,
     assert ended(line)[0] == ("refused", "the streamer refuses the subscription (code 19: as told)")
 
 
+@pytest.mark.parametrize("code", [27, 29])
+def test_the_success_of_another_command_subscribes_nothing(tell: Callable[..., Line], code: int) -> None:
+    """27 is of UNSUBS, 29 of VIEW."""
+
+    async def story(line: Line) -> None:
+        await line.at(1)
+        assert not line.ledger.is_live(QQQ) and line.connections[0].missing() == {QQQ, SPY}
+
+    tell(story, opening=Server(SUBS=code).open)
+
+
 def test_a_connection_that_says_nothing_is_made_anew(tell: Callable[..., Line]) -> None:
     server = Server()
 
@@ -286,3 +341,58 @@ def test_a_renewed_token_changes_nothing_of_the_login_that_was_made(tell: Callab
     line = tell(story, opening=server.open)
 
     assert len(line.tries) == 1 and gaps(line) == []
+
+
+class Broker:
+    """What the recorder's access and its client for requests say to a look-up."""
+
+    def __init__(self, *, limit: Outage | None = None, outage: Outage | None = None, body: bytes = b"{}") -> None:
+        self.limit, self.outage, self.body, self.asked = limit, outage, body, 0
+
+    def check_limits(self, wall_ns: int, mono_ns: int) -> Outage | None:
+        return self.limit
+
+    async def prove_token(self, token: Any) -> "Broker":
+        self.asked += 1
+        return self
+
+    def note_result(self, result: "Broker", token: Any) -> "Broker":
+        return result
+
+
+def looked_up(broker: Any) -> ConnectionEnded:
+    token: Any = SimpleNamespace(access_token="t")
+    with pytest.raises(ConnectionEnded) as ended:
+        asyncio.run(StreamerLookup(broker, broker, HandClock()).find(token))
+    return ended.value
+
+
+def test_a_look_up_beyond_the_limits_is_not_sent() -> None:
+    broker = Broker(limit=Outage("rate_limited", "waiting"))
+
+    assert looked_up(broker).outage == Outage("rate_limited", "waiting") and broker.asked == 0
+
+
+@pytest.mark.parametrize(("cause", "is_of_the_token"), [("refused", True), ("server_error", False)])
+def test_a_look_up_that_is_refused_is_of_the_token_and_one_that_fails_is_not(cause: Any, is_of_the_token: bool) -> None:
+    ended = looked_up(Broker(outage=Outage(cause, "HTTP 4xx")))
+
+    assert ended.outage == Outage(cause, "look-up of the streamer: HTTP 4xx")
+    assert ended.about_token is is_of_the_token
+
+
+def test_an_answer_that_names_no_streamer_is_no_good_one() -> None:
+    assert looked_up(Broker()).outage == Outage("bad_response", "userPreference names no streamer (2 bytes)")
+
+
+def test_what_is_missing_is_not_asked_for_before_the_login() -> None:
+    session = talk(SYMBOLS, lambda symbol, wall_ns: None)
+    socket, token = SimpleNamespace(sent=list[str]()), cast(Token, None)
+    socket.send = socket.sent.append
+    asyncio.run(session.locate(token))
+
+    session.ask_again(cast(WebSocket, socket))
+    assert socket.sent == []
+    session.scan(b'{"response": [{"service": "ADMIN", "requestid": "0", "content": {"code": 0}}]}', 1)
+    session.ask_again(cast(WebSocket, socket))
+    assert [json.loads(text)["requests"][0]["command"] for text in socket.sent] == ["SUBS"]

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.postgresql_server import Base, Server, stoppable_server
 from tests.scenarios import changes, lab_machine
 from tests.sre.world import DATA, HOST, REGION, World, operator_environment, repeat_until
-from tests.us.test_us_session import ask, rows_of, stored
+from tests.us.test_us_session import arm, ask, connection, rows_of, stored
 
 from exchange.client import open_client
 from exchange.grants import Grants
@@ -26,7 +26,7 @@ from lab.testing import RunningLab
 
 __all__ = ["lab_machine"]
 pytestmark = pytest.mark.long
-SECONDS, PATIENCE = 190, 600
+SECONDS, PATIENCE, EARLY_SECONDS = 250, 600, 40
 LOGIN, SECRET, DSN = (
     f"/alpha-harvester/lab/{name}" for name in ("schwab/access-token", "schwab/app-secret", "postgres/dsn")
 )
@@ -36,7 +36,7 @@ harvester_settings:
   host_id: us1
   symbols: [QQQ, SPY]
   broker: {{kind: schwab, app_id: {key}}}
-  feeds: [schwab-history]
+  feeds: [schwab-history, schwab-stream]
   candles: {{resolution: 1, every_seconds: 60, final_after_seconds: 30}}
   token: {{source: ssm, parameter: {login}, region: {region}, renew: {{app_secret: "ssm:{secret}"}}}}
   deliveries:
@@ -62,6 +62,24 @@ class UsHost:
         """JSON of a file on the host; nothing where there is none."""
         found = self.world.host(f"cat {path}", check=False)
         return json.loads(found.stdout) if found.returncode == 0 and found.stdout else {}
+
+    def status(self) -> Any:
+        """The recorder's."""
+        return self.read("/run/harvester-recorder/status.json")
+
+    def rows(self) -> tuple[list[Any], list[Any]]:
+        """Prices and averages of QQQ."""
+        return stored(self.base, "equity_data", "price, volume"), stored(self.base, "indicators", "sma9, vwap")
+
+    def first_rows(self, minutes: int) -> tuple[list[Any], list[Any]]:
+        """Of so many minutes."""
+        prices, averages = self.rows()
+        return prices[:minutes], averages[:minutes]
+
+    def settled_rows(self, served: list[dict[str, float]]) -> tuple[list[Any], list[Any]] | None:
+        """Its rows where each minute but the one under way is as it was served, early in a minute; else None."""
+        is_early, found = time.time() % 60 < EARLY_SECONDS, self.rows()
+        return found if is_early and found[1] and found == rows_of(served[:-1]) else None
 
     def mebibytes(self, unit: str, what: str) -> float:
         """What the kernel says of the main process of a unit, such as VmHWM."""
@@ -119,25 +137,34 @@ def test_site_builds_it_and_a_second_run_changes_nothing(host: UsHost, figure: A
     assert "America/New_York" in timers and "Kolkata" not in timers
 
 
-def test_a_session_reaches_the_database_over_its_outage_and_the_lake(host: UsHost, figure: Any) -> None:
-    """The database goes after its first row, and comes back when the session is over."""
-    world, base = host.world, host.base
+def test_a_session_reaches_the_database_over_its_bad_day_and_the_lake(host: UsHost, figure: Any) -> None:
+    """A minute is corrected; then the database goes, the broker logs the recorder out, and the session ends."""
+    world, state = host.world, host.world.state / "exchange"
     opens, closes = calendar.announce(world.state / "calendar.json", lead_seconds=30, seconds=SECONDS)
     world.deliver_calendar()
 
-    assert repeat_until(lambda: stored(base, "equity_data", "price, volume"), PATIENCE)[0]
-    host.server.stop()
-    status = "/run/harvester-recorder/status.json"
-    repeat_until(lambda: host.read(status).get("candles", {}).get("settled") == 2, PATIENCE)
-    assert host.read(status)["candles"]["settled"] == 2
-    host.server.start()
-    with open_client(world.state / "exchange") as client:
+    with open_client(state) as client:
+        before = repeat_until(lambda: host.settled_rows(ask(client, host.grants)), PATIENCE)[0]
+        assert before, "the first minute never was a row as history has it"
+        arm(state, "revise", symbol="QQQ")
+        minutes = len(before[0])
+        corrected = rows_of(ask(client, host.grants)[:minutes])
+        assert all(was[-1] != now[-1] for was, now in zip(before, corrected, strict=True))
+        repeat_until(lambda: host.first_rows(minutes) == corrected, PATIENCE)
+        assert host.first_rows(minutes) == corrected, "the row and its averages follow the correction"
+        host.server.stop()
+        attempt = connection(host.status())["attempt"]
+        arm(state, "log_out")
+        assert repeat_until(lambda: connection(host.status())["attempt"] > attempt, PATIENCE)[0]
+        assert repeat_until(lambda: connection(host.status())["missing"] == 0, PATIENCE)[0]
+        repeat_until(lambda: host.status().get("candles", {}).get("settled") == 2, PATIENCE)
+        assert host.status()["candles"]["settled"] == 2
+        host.server.start()
         served = ask(client, host.grants)
-    repeat_until(lambda: len(stored(base, "indicators", "sma9, vwap")) == len(served), PATIENCE)
+    repeat_until(lambda: len(host.rows()[1]) == len(served), PATIENCE)
 
-    assert len(served) > 2 and datetime.now(closes.tzinfo) > closes
-    found = stored(base, "equity_data", "price, volume"), stored(base, "indicators", "sma9, vwap")
-    assert found == rows_of(served)
+    assert len(served) > 3 and datetime.now(closes.tzinfo) > closes
+    assert host.rows() == rows_of(served)
     handed = host.read("/run/harvester-token/access-token")["access_token"]
     assert handed != host.first_token and host.grants.admits(handed), "renewed before its end"
     figure("us_host_recorder_mib", host.mebibytes("harvester-recorder", "VmRSS"), bound="<= 48", unit="MiB")
@@ -145,5 +172,16 @@ def test_a_session_reaches_the_database_over_its_outage_and_the_lake(host: UsHos
     repeat_until(lambda: not world.host(f"find {DATA}/journal -name '*.open'").stdout, PATIENCE)
     world.host(f"systemctl start harvester-close@{opens.date()}")
     said = world.host(f"journalctl --unit harvester-close@{opens.date()} --output cat").stdout
-    bars = len(served)
-    assert f"QQQ (schwab-history): {bars} bars of {bars}," in said
+    assert f"QQQ (schwab-history): {len(served)} bars of {len(served)}," in said
+    assert world.host("systemctl --failed --plain --no-legend").stdout == ""
+
+
+def test_the_closed_day_names_the_logout_and_has_no_provisional_minute(host: UsHost) -> None:
+    certificate = json.loads(host.world.host(f"cat $(find {DATA}/lake/certificate -name '*.json')").stdout)
+
+    section, stream = certificate["candles"], certificate["streams"]["schwab-stream"]
+    bars = section["symbols"]["QQQ"]
+    assert section["unexplained_bars"] == stream["unexplained_ns"] == 0
+    assert bars["recorded"] == bars["final"] == bars["expected"] and "provisional_by_cause" not in bars
+    assert bars["revised"] >= 1 and stream["symbols"]["QQQ"]["minutes"] >= 1
+    assert stream["connections"][0]["cause"] == "disconnect", "the logout"

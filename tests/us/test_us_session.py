@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from operator import mul
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.postgresql_server import Base, programs, stoppable_server
 from exchange.client import call_control, open_client
 from exchange.grants import Grants
 from exchange.state import StateDir
-from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.clock import NS_PER_SECOND, Clock, SystemClock
 from harvester.base.market import entered
 from lab.calendar import announce
 
@@ -34,13 +34,26 @@ API = "https://api.schwabapi.com"
 class Host:
     """A host's configuration and processes in a folder, beside a stand-in that keeps the same calendar."""
 
-    def __init__(self, folder: Path, ready: dict[str, Any], state: Path, dsn: str = "", *feeds: str) -> None:
-        """`dsn`: of a database that gets each minute; `feeds` beside the history."""
-        self.folder, self.state = folder, state
+    def __init__(
+        self,
+        folder: Path,
+        ready: dict[str, Any],
+        state: Path,
+        dsn: str = "",
+        *feeds: str,
+        calendar: str | None = "calendar.json",
+        clock: Clock | None = None,
+    ) -> None:
+        """`dsn`: of a database that gets each minute; `feeds` beside the history; `calendar`: None for the market's.
+
+        `clock`: of host and stand-in; `program` is what has it.
+        """
+        self.folder, self.state, self.program = folder, state, HARVESTER
+        clock = clock or SystemClock()
         with entered("us"):
-            self.grants = Grants(StateDir(state), SystemClock())
+            self.grants = Grants(StateDir(state), clock)
         kept = self.grants.token_file()
-        kept["token"]["expires_at"] = time.time_ns() // NS_PER_SECOND + 100
+        kept["token"]["expires_at"] = clock.wall_ns() // NS_PER_SECOND + 100
         self.first_token = kept["token"]["access_token"]
         self.write("token.json", json.dumps(kept))
         self.write("secret", self.grants.app.secret)
@@ -48,7 +61,8 @@ class Host:
             "host_id": "us1", "market": "us", "data_dir": str(folder / "data"), "symbols": ["QQQ", "SPY", "NOPE"],
             "broker": {"kind": "schwab", "app_id": self.grants.app.key}, "feeds": ["schwab-history", *feeds],
             "candles": {"resolution": 1, "every_seconds": 60, "final_after_seconds": 30},
-            "calendar": {"file": str(folder / "calendar.json")}, "status_file": str(folder / "status.json"),
+            "calendar": {"file": str(folder / calendar)} if calendar else {},
+            "status_file": str(folder / "status.json"),
             "token": {
                 "file": str(folder / "token.json"), "handover": str(folder / "handover"),
                 "renew": {"app_secret": f"file:{folder / 'secret'}"},
@@ -70,7 +84,7 @@ class Host:
     @contextmanager
     def running(self, command: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """A service, ended as systemd ends it."""
-        words = [*HARVESTER, command, *options, "--config", str(self.config)]
+        words = [*self.program, command, *options, "--config", str(self.config)]
         with (self.folder / f"{command}.log").open("wb") as log:
             process = subprocess.Popen(words, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
             try:
@@ -78,6 +92,10 @@ class Host:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
+
+    def close(self, day: date) -> "subprocess.CompletedProcess[str]":
+        words = [*self.program, "close", "--config", str(self.config), "--date", day.isoformat()]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
 
     def status(self) -> dict[str, Any]:
         try:
@@ -88,8 +106,10 @@ class Host:
 
 
 @contextmanager
-def exchange(state: Path, calendar: Path) -> Iterator[dict[str, Any]]:
-    command = [PROGRAM, "serve", "--market", "us", "--state", str(state), "--port", "0", "--calendar", str(calendar)]
+def exchange(state: Path, calendar: Path | None, program: Sequence[str] = (PROGRAM,)) -> Iterator[dict[str, Any]]:
+    """What the stand-in says of itself once it is ready; `calendar`: None for the market's own."""
+    command = [*program, "serve", "--market", "us", "--state", str(state), "--port", "0"]
+    command += ["--calendar", str(calendar)] if calendar else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         try:
@@ -118,8 +138,7 @@ def test_a_session_is_recorded_and_closed_as_it_was_served(tmp_path: Path, figur
         handed = json.loads((tmp_path / "handover").read_text())["access_token"]
         with open_client(host.state) as client:
             served = ask(client, host.grants)
-        words = [*HARVESTER, "close", "--config", str(host.config), "--date", opens.date().isoformat()]
-        closed = subprocess.run(words, capture_output=True, text=True, check=False)
+        closed = host.close(opens.date())
 
     figure("recorder_rss_mib", int(memory) / 1024, bound="<= 48", unit="MiB")
     assert handed != host.first_token and host.grants.admits(handed), "renewed before its end"
@@ -144,21 +163,20 @@ def test_minutes_are_streamed_at_once_on_a_bad_day_and_settled_by_history(tmp_pa
     with exchange(tmp_path / "exchange", tmp_path / "calendar.json") as ready:
         host = Host(tmp_path, ready, tmp_path / "exchange", "", "schwab-stream")
         with host.running("token-agent"), host.running("run") as recorder:
-            wait_until(lambda: came(host) >= 1, PATIENCE)
+            wait_until(lambda: came(host.status()) >= 1, PATIENCE)
             for action in ("take_over", "log_out"):
-                attempt = connection(host)["attempt"]
-                arm(host, action)
-                wait_until(lambda before=attempt: connection(host)["attempt"] > before, PATIENCE)
-                wait_until(lambda: connection(host)["missing"] == 0, PATIENCE)
-            arm(host, "refuse_auth", count=1)
-            arm(host, "cut")
-            wait_until(lambda: connection(host)["cause"] == "token_refused", PATIENCE)
-            wait_until(lambda: connection(host)["missing"] == 0, PATIENCE)
+                attempt = connection(host.status())["attempt"]
+                arm(host.state, action)
+                wait_until(lambda before=attempt: connection(host.status())["attempt"] > before, PATIENCE)
+                wait_until(lambda: connection(host.status())["missing"] == 0, PATIENCE)
+            arm(host.state, "refuse_auth", count=1)
+            arm(host.state, "cut")
+            wait_until(lambda: connection(host.status())["cause"] == "token_refused", PATIENCE)
+            wait_until(lambda: connection(host.status())["missing"] == 0, PATIENCE)
             wait_until(lambda: host.status().get("candles", {}).get("settled") == 3, PATIENCE)
             memory = Path(f"/proc/{recorder.pid}/smaps_rollup").read_text()
         tokens = {host.first_token, json.loads((tmp_path / "handover").read_text())["access_token"]}
-        words = [*HARVESTER, "close", "--config", str(host.config), "--date", opens.date().isoformat()]
-        closed = subprocess.run(words, capture_output=True, text=True, check=False)
+        closed = host.close(opens.date())
 
     for name in ("Rss", "Pss"):
         size = int(memory.split(f"{name}:")[1].split()[0]) / 1024
@@ -178,21 +196,22 @@ def test_minutes_are_streamed_at_once_on_a_bad_day_and_settled_by_history(tmp_pa
     assert {"refused", "disconnect", "token_refused"} <= causes
 
 
-def connection(host: Host) -> dict[str, Any]:
+def connection(status: dict[str, Any]) -> dict[str, Any]:
     """The stream's connection, by the recorder's status."""
-    connections = host.status()["feeds"]["schwab-stream"]["connections"]
+    connections = status["feeds"]["schwab-stream"]["connections"]
     found: dict[str, Any] = connections[0]
     return found
 
 
-def came(host: Host) -> int:
+def came(status: dict[str, Any]) -> int:
     """Minutes of QQQ that were streamed so far."""
-    feeds = host.status().get("symbols", {}).get("QQQ", {}).get("feeds", {})
+    feeds = status.get("symbols", {}).get("QQQ", {}).get("feeds", {})
     return int(feeds.get("schwab-stream", {}).get("updates", 0))
 
 
-def arm(host: Host, action: str, **more: int) -> None:
-    call_control(host.state, "POST", "/faults", json.dumps({"action": action, **more}).encode())
+def arm(state: Path, action: str, **more: object) -> None:
+    """A fault of the stand-in whose state is there."""
+    call_control(state, "POST", "/faults", json.dumps({"action": action, **more}).encode())
 
 
 @pytest.mark.long
@@ -251,6 +270,6 @@ def ask(client: httpx.Client, grants: Grants) -> list[dict[str, float]]:
     """What the stand-in says of the day once it is over."""
     headers = {"Authorization": f"Bearer {grants.login()['access_token']}"}
     query = {"symbol": "QQQ", "periodType": "day", "period": "1", "frequencyType": "minute", "frequency": "1"}
-    answer = client.get(f"{API}/marketdata/v1/pricehistory", params=query, headers=headers)
+    answer = client.get(f"{API}/marketdata/v1/pricehistory", params=query, headers=headers, timeout=60)
     found: list[dict[str, float]] = answer.json()["candles"]
     return found

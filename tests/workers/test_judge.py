@@ -58,6 +58,7 @@ def test_the_signal_says_why_and_goes_when_the_worker_lives_and_had_time_to_read
     back = world.minute
     world.run(60, lambda minute: status(START + minute * MINUTE, minute))
     assert [minute for minute, act in world.done if act.kind == "clear"] == [190 + 30]
+    assert all(act.at_ns == START + minute * MINUTE for minute, act in world.done), "also of what is over"
     assert world.signal is None
     assert (back, "clear", "missed") in world.told()
     assert world.memory.misses == 0

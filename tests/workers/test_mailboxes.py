@@ -133,6 +133,42 @@ def test_why_rclone_failed_is_said_with_what_to_do(said: str, why: str) -> None:
     assert why in explain(said)
 
 
+@pytest.fixture
+def stand_in(tmp_path: Path) -> RcloneMailbox:
+    """Stands in for the program: `cat` prints four bytes, `copyto` fills the Drive; `asked` has each call."""
+    program = tmp_path / "rclone"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n'
+        'case $1 in cat) printf abcd;; copyto) echo "storageQuotaExceeded" >&2; exit 1;; esac\n'
+    )
+    program.chmod(0o755)
+    return RcloneMailbox("drive:box", Rclone(str(program), tmp_path / "rclone.conf"))
+
+
+def test_rclone_is_asked_for_so_much_of_a_file_and_more_is_refused_by_its_name(
+    stand_in: RcloneMailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stand_in.read("a.json") == b"abcd"
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[0] == "cat" and asked[-3:] == ["--count", str(MAX_BYTES + 1), "drive:box/a.json"]
+
+    monkeypatch.setattr("harvester.workers.mailbox.MAX_BYTES", 3)
+    with pytest.raises(MailboxError, match=r"^drive:box/a\.json: larger than"):
+        stand_in.read("a.json")
+    (tmp_path / "b.json").write_bytes(b"abcd")
+    with pytest.raises(MailboxError, match=rf"^{tmp_path}/b\.json: larger than"):
+        FolderMailbox(tmp_path).read("b.json")
+
+
+def test_a_file_that_rclone_cannot_write_is_named_with_the_reason(stand_in: RcloneMailbox, tmp_path: Path) -> None:
+    with pytest.raises(MailboxError, match=r"^drive:box: a\.json cannot be written: the Drive is full"):
+        stand_in.put("a.json", b"x")
+
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[0] == "copyto" and asked[-3] == "--ignore-times" and asked[-1] == "drive:box/a.json"
+    assert asked[-2].endswith("/a.json") and not Path(asked[-2]).exists()
+
+
 def test_rclone_that_is_not_installed_is_said(tmp_path: Path) -> None:
     box = RcloneMailbox("drive:box", Rclone(str(tmp_path / "rclone"), tmp_path / "rclone.conf"))
     with pytest.raises(MailboxError, match="rclone cannot be run"):

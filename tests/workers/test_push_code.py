@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harvester import cli
+from harvester.jobs.code import Secret, find_secrets
 
 SECRETS = {
     "key.txt": "-----BEGIN RSA " + "PRIVATE KEY-----",
@@ -101,3 +102,25 @@ def test_what_is_no_checkout_or_has_no_such_remote_is_said(
     for words in ([str(tmp_path)], [str(tmp_path / "none")], [str(checkout.folder), "--remote", "other"]):
         assert cli.run(["push-code", *words]) == 1
         assert "Correct the folder, its remote or its key" in capsys.readouterr().err
+
+
+def test_a_secret_is_named_with_its_commit_and_file_by_its_name_and_by_its_value() -> None:
+    log = ["commit 1a", "+++ b/.env", "+x = 1", "commit 2b", '+++ "b/key.txt"', f"+{SECRETS['key.txt']}"]
+
+    named, told = find_secrets(iter(log))
+
+    assert named == Secret("1a", ".env", "a name that secrets have") and told[:2] == ("2b", "key.txt")
+
+
+def test_without_git_and_of_a_folder_that_is_no_checkout_it_is_said_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert cli.run(["push-code", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path}: git " in said and " failed: fatal: not a git repository" in said
+    assert "Correct the folder, its remote or its key." in said
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.run(["push-code", str(tmp_path)]) == 2
+    assert "git cannot be run (No such file or directory). Install it." in capsys.readouterr().err

@@ -3,14 +3,19 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.workers.conftest import Place
 from tests.workers.corpus import CORPUS
 from tests.workers.notebooks import notebook, sources
+from tests.workers.weeks import RULES, START
 
 from harvester.base.errors import HarvesterError
+from harvester.workers.faults import Treatment, answer
 from harvester.workers.mailbox import FolderMailbox
+from harvester.workers.memory import Memory
+from harvester.workers.repair.book import RepairBook
 from harvester.workers.repair.kinds import classify, words
 from harvester.workers.repair.notebook import MAX_BYTES, NotebookError, repair
 from harvester.workers.repair.recipes import RECIPES, patch
@@ -202,3 +207,22 @@ def test_a_day_later_a_kind_may_be_repaired_again(tmp_path: Path) -> None:
     refused = treat(made[1], box, tmp_path / "b", bounds, 10**18 + day - 1)
     assert (refused.repaired, refused.grade, refused.restarts) == (False, "critical", False)
     assert treat(made[2], box, tmp_path / "b", bounds, 10**18 + day).repaired
+
+
+def test_a_line_after_a_torn_one_and_what_was_undone_are_read_again(tmp_path: Path) -> None:
+    (tmp_path / "repairs.jsonl").write_bytes(b"{")
+    book = RepairBook(tmp_path)
+
+    book.undone(3, 0)
+
+    assert book.entries() == [{"state": "undone", "backup": 3, "timestamp": "1970-01-01T00:00:00+00:00"}]
+
+
+@pytest.mark.parametrize(("grade", "has_remedy"), [("warning", False), ("critical", True)])
+def test_what_to_do_is_said_of_what_is_critical_alone(grade: Any, has_remedy: bool) -> None:
+    report = parse_report(b'{"error_type": "KeyError"}')
+
+    answered = answer(Memory(), report, Treatment("DATA_ERROR", grade=grade, restarts=False), START, RULES)
+
+    [act] = answered.pending
+    assert (act.severity, bool(act.remedy)) == (grade, has_remedy)

@@ -20,8 +20,10 @@ from tests.storage.backfill.conftest import (
 )  # fmt: skip
 
 from harvester.backfill import ask as asking
+from harvester.backfill.order import FOLDER
 from harvester.backfill.pace import Pace, spacing_ns
 from harvester.backfill.pending import read_answers
+from harvester.backfill.progress import EVERY_NS, Progress, Reporter, load_progress
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.market import INDIA
@@ -111,6 +113,7 @@ def test_a_symbol_that_the_broker_does_not_know_ends_its_own_requests_alone(host
     assert [symbol for symbol, *_ in broker.asked].count(SBIN) <= asking.AT_ONCE
     assert [symbol for symbol, *_ in broker.asked].count(INFY) == 4
     assert progress.refused[0].symbol == SBIN
+    assert (progress.refused[0].first, progress.refused[0].last) == (str(SINCE), str(FRIDAY))
     assert "not_listed" in progress.refused[0].why
     assert {each.symbol for each in progress.refused} == {SBIN}
     assert host.left(host.order(SINCE))[0][0] == SBIN, "another day the broker may know it"
@@ -263,3 +266,16 @@ def test_a_day_s_limit_ends_the_run_until_tomorrow(host: Host, monkeypatch: pyte
         ask(host, host.order(SINCE), broker)
     assert len(broker.asked) == 3
     assert len(host.left(host.order(SINCE))) == 5
+
+
+def test_progress_is_written_once_a_second_and_at_once_when_the_clock_was_set_back(host: Host) -> None:
+    (host.settings.data_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+    reporter, told = Reporter(host.settings.data_dir, Progress(ordered_ns=1)), []
+    begin = 5 * EVERY_NS
+    for asked, wall_ns in enumerate((begin, begin, begin + EVERY_NS - 1, begin + EVERY_NS, begin + EVERY_NS - 1)):
+        reporter.progress.asked = asked
+        reporter.say(wall_ns)
+        found = load_progress(host.settings.data_dir)
+        told.append(found.asked if found else None)
+
+    assert told == [0, 0, 0, 3, 4]

@@ -64,6 +64,8 @@ def test_an_order_is_read_as_it_was_written_and_another_replaces_it(host: Host) 
     save_order(host.settings.data_dir, order)
 
     assert load_order(host.settings.data_dir) == order
+    [file] = [path for path in host.settings.data_dir.rglob("order.json")]
+    assert oct(file.stat().st_mode & 0o777) == "0o640"
     assert make_order(MONDAY, None, "5", (SBIN,), EVENING).until == date(2026, 11, 23), "yesterday in India"
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.journals import DAY, OPEN_NS
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
+from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT, SCHWAB_STREAM
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.controls import ControlRecord
 from harvester.lake.day.events import Events, read_events
@@ -339,7 +339,7 @@ def test_symbols_of_a_day_are_expected_or_recorded_feed_by_feed() -> None:
     day = read_day(Partition(DAY, "lab1"), index, Expectation(("A",), (), SECOND, SECOND, {FYERS_HSM: ("B",)}))
 
     assert day.symbols == {"A", "R"}
-    assert day.sockets == {FYERS_HSM: {"B", "C", "F"}, FYERS_TBT: {"D", "G"}}
+    assert day.sockets == {FYERS_HSM: {"B", "C", "F"}, FYERS_TBT: {"D", "G"}, SCHWAB_STREAM: set()}
 
 
 def test_segments_of_a_day_come_in_the_order_in_which_they_began(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from exchange.listings import instrument_of
 from exchange.market.chain import Chain, expiries, yearly_deviation
 from exchange.market.history import BadHistoryRequest, candles, parse_request
 from exchange.market.path import daily_variances
-from exchange.mishaps import LAG_NS
+from exchange.mishaps import LAG_NS, REVISED_NS
 from exchange.quotes import quote
 from exchange.replies import NO_CANDLES, NO_LIST, listed_symbols, refuse, reply, success
 from exchange.world import World, world_of
@@ -78,7 +78,7 @@ async def history(request: web.Request) -> web.Response:
         return refuse(*INVALID_SYMBOL)
     async with world.candle_lock:
         now_ns = world.clock.wall_ns() - request.get(LAG_NS, 0)
-        rows = await asyncio.to_thread(candles, world.candle_model, asked, now_ns)
+        rows = await asyncio.to_thread(candles, world.candle_model, asked, now_ns, request.get(REVISED_NS))
     return reply({"s": "ok", "candles": rows} if rows else NO_CANDLES)
 
 

@@ -50,6 +50,7 @@ Action = Literal[
     "circuit",
     "no_candles",
     "candle_lag",
+    "revise",
 ]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
 MARKET_ACTIONS = ("halt", "circuit")
@@ -59,7 +60,7 @@ STREAMER_ACTIONS = ("take_over", "log_out")
 """What ends a login on Schwab's streamer with a word; no other socket knows them."""
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, *STREAMER_ACTIONS, "refuse_auth")
 LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master", "unlist", "wide_list")
-CANDLE_ACTIONS, CANDLE_PATHS = ("no_candles", "candle_lag"), ("/data/history", "/marketdata/v1/pricehistory")
+CANDLE_ACTIONS, CANDLE_PATHS = ("no_candles", "candle_lag", "revise"), ("/data/history", "/marketdata/v1/pricehistory")
 ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
 """What an HTTP answer is not chosen for."""
 ONCE = ("cut", *FRAME_ACTIONS, *STREAMER_ACTIONS)
@@ -164,7 +165,7 @@ class Armed:
     armed_ns: int
     began_ns: int | None = None
     wall_ns: int = 0
-    """Of a halt, when it began by the wall clock."""
+    """When it began by the wall clock, once that was asked."""
     matched: int = 0
     used: int = 0
 
@@ -178,6 +179,12 @@ class Armed:
             elif limit is None and now_ns >= due_ns:
                 self.began_ns = due_ns
         return self.began_ns is not None
+
+    def began_at(self, clock: Clock) -> int:
+        """When it began by the wall clock, in ns: now where it has not. A clock that is set later changes nothing."""
+        now_ns = clock.mono_ns()
+        self.wall_ns = self.wall_ns or clock.wall_ns() - now_ns + (now_ns if self.began_ns is None else self.began_ns)
+        return self.wall_ns
 
     def is_over(self, now_ns: int) -> bool:
         """Whether its time or its count is used up."""

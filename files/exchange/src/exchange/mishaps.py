@@ -24,6 +24,8 @@ LONGEST_HANG = 3600.0
 LOOK_SECONDS = 0.2
 LAG_NS = web.RequestKey("lag_ns", int)
 """What a request is given: how far its candles are behind, in ns."""
+REVISED_NS = web.RequestKey("revised_ns", int)
+"""What a request is given: the broker revises the candle that had ended last at this moment, in wall ns."""
 
 
 def is_schwab(request: web.Request) -> bool:
@@ -58,6 +60,9 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
             return reply(no_candles(symbol) if is_schwab(request) else NO_CANDLES)
         case "candle_lag":
             request[LAG_NS] = int(fault.delay_seconds * NS_PER_SECOND)
+            return await handler(request)
+        case "revise":
+            request[REVISED_NS] = armed.began_at(world_of(request).clock)
             return await handler(request)
         case "hang":
             await _hang(request, armed.left_seconds(now_ns))

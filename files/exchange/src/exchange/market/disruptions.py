@@ -30,10 +30,7 @@ class Disruptions:
         return book
 
     def _halted(self, armed: Armed, book: Book, levels: int) -> Book:
-        now = self._clock
-        began_ns = now.wall_ns() - (now.mono_ns() - armed.began_ns) if armed.began_ns is not None else now.wall_ns()
-        begin = armed.wall_ns = armed.wall_ns or began_ns
-        return self._model.book_at(book.symbol, begin, levels)
+        return self._model.book_at(book.symbol, armed.began_at(self._clock), levels)
 
 
 def at_upper_limit(book: Book) -> Book:

@@ -81,14 +81,22 @@ def _moment(text: str, form: str, *, end: bool) -> int:
     return int(day.timestamp()) * NS_PER_SECOND
 
 
-def candles(model: BookModel, asked: HistoryRequest, now_ns: int) -> list[list[int | float]]:
-    """Rows [epoch, open, high, low, close, volume] with prices in rupees, and open interest when asked for."""
+def candles(
+    model: BookModel, asked: HistoryRequest, now_ns: int, revised_ns: int | None = None
+) -> list[list[int | float]]:
+    """Rows [epoch, open, high, low, close, volume] with prices in rupees, and open interest when asked for.
+
+    `revised_ns`: the candle of minutes that had ended last at this moment is revised.
+    """
     instrument = model.instruments[asked.symbol]
     to_ns = min(asked.to_ns, now_ns)
     if asked.resolution in DAYS:
         bars = _long_bars(model, asked, to_ns)
     else:
         bars = (bar for plan in _plans(model, asked, to_ns) for bar in _bars(model, plan, asked, to_ns))
+    if revised_ns is not None and asked.resolution in MINUTES:
+        width_ns = MINUTES[asked.resolution] * 60 * NS_PER_SECOND
+        bars = (_revise(bar, width_ns, revised_ns) for bar in bars)
     rows = []
     for bar in bars:
         ticks = (bar.open, bar.high, bar.low, bar.close)
@@ -96,6 +104,14 @@ def candles(model: BookModel, asked: HistoryRequest, now_ns: int) -> list[list[i
         row = [bar.start_ns // NS_PER_SECOND, *prices, 0 if instrument.is_index else bar.volume]
         rows.append([*row, bar.interest] if asked.with_interest else row)
     return rows
+
+
+def _revise(bar: Bar, width_ns: int, moment_ns: int) -> Bar:
+    """Of the bar that had ended last at the moment: twice the volume, and high or low as close; any other as it is."""
+    if not bar.start_ns + width_ns <= moment_ns < bar.start_ns + 2 * width_ns:
+        return bar
+    close = max(bar.high, bar.low, key=lambda price: abs(price - bar.close))
+    return bar._replace(volume=2 * bar.volume, close=close)
 
 
 def _plans(model: BookModel, asked: HistoryRequest, to_ns: int) -> Iterator[DayPlan]:

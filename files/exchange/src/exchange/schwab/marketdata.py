@@ -12,7 +12,7 @@ from aiohttp import web
 from exchange.hosts import SCHWAB_STREAM_HOST, SCHWAB_STREAM_PATH
 from exchange.market.history import HistoryRequest, candles
 from exchange.market.instruments import FINE
-from exchange.mishaps import LAG_NS
+from exchange.mishaps import LAG_NS, REVISED_NS
 from exchange.replies import no_candles, reply
 from exchange.replies import schwab_refusal as refuse
 from exchange.schwab.tickers import LISTED
@@ -44,7 +44,7 @@ async def price_history(request: web.Request) -> web.Response:
     if symbol not in LISTED:
         return reply(no_candles(symbol))
     async with world.candle_lock:
-        rows = await asyncio.to_thread(candles, world.candle_model, asked, now_ns)
+        rows = await asyncio.to_thread(candles, world.candle_model, asked, now_ns, request.get(REVISED_NS))
     answer: dict[str, Any] = {"candles": [candle_of(row) for row in rows], "symbol": symbol, "empty": not rows}
     if query.get("needPreviousClose", "").lower() == "true":
         answer["previousClose"] = world.price_limits(symbol).previous_close / FINE

@@ -16,6 +16,7 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
 from harvester.base.market import MARKETS
+from harvester.base.monitors import FileMonitor
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.hours import DayHours
@@ -69,6 +70,7 @@ class LiveDelivery:
         clock: Clock,
     ) -> None:
         self._settings, self._calendar, self._clock = settings, calendar, clock
+        self._calendar_file = FileMonitor(settings.calendar.file)
         self._open_database = open_database
         self._layouts = [(table.rows, layout_of(table).full_name) for table in delivery.row_tables]
         self._tickers = tickers_of(settings.symbols_of(settings.history))
@@ -79,7 +81,9 @@ class LiveDelivery:
 
     def turn(self, today: date) -> int:
         """Bring what came since the last turn; how many rows were new or another. Raises HarvesterError."""
-        if self._day is None or today != self._day.date:
+        is_new_calendar = self._calendar_file.has_changed()
+        if self._day is None or today != self._day.date or is_new_calendar:
+            self._day = None  # where the calendar is refused, the next turn reads it again
             self._day = self._begin(today)
         try:
             changes = [change for change in self._day.look() if change.symbol in self._tickers]

@@ -64,13 +64,7 @@ def chosen(
         without_means |= set() if has else functions
     if market != NSE.name:
         without_means |= OF_FYERS
-        if of_fyers := sorted(set(named) & OF_FYERS):
-            raise ConfigError(
-                f"aws_functions_deployed: {' and '.join(of_fyers)} asks Fyers, which has no part in the market"
-                f" {market}. Leave it out."
-            )
-        if feed:
-            raise ConfigError(f"{SYMBOLS}: functions bring candles of the market nse alone. Name none.")
+        _check_market(named, market, feed=feed)
     wanted = set(named) or set(FUNCTIONS) - without_means
     unknown = sorted(wanted - set(FUNCTIONS))
     if unknown:
@@ -83,6 +77,12 @@ def chosen(
         raise ConfigError(
             f"aws_functions_deployed: {' and '.join(idle)} see to hosts, and harvester_count is 0. Leave them out."
         )
+    _check_company(wanted, account, feed=feed)
+    return [name for name in FUNCTIONS if name in wanted]
+
+
+def _check_company(wanted: set[str], account: str, *, feed: bool) -> None:
+    """Raises ConfigError for functions that are of no use without another one, or without what they go by."""
     if EVENING in wanted and MORNING not in wanted:
         raise ConfigError(
             "aws_functions_deployed: evening stops the hosts, and without morning nothing starts them again. Name both."
@@ -100,7 +100,17 @@ def chosen(
             f"{' and '.join(lacking)}: whose login may be kept is not known. Name your client ID at the broker as "
             "broker_account in the inventory, or leave the function out of aws_functions_deployed."
         )
-    return [name for name in FUNCTIONS if name in wanted]
+
+
+def _check_market(named: Iterable[str], market: str, *, feed: bool) -> None:
+    """Raises ConfigError for what Fyers alone could do."""
+    if of_fyers := sorted(set(named) & OF_FYERS):
+        raise ConfigError(
+            f"aws_functions_deployed: {' and '.join(of_fyers)} asks Fyers, which has no part in the market"
+            f" {market}. Leave it out."
+        )
+    if feed:
+        raise ConfigError(f"{SYMBOLS}: functions bring candles of the market nse alone. Name none.")
 
 
 def deployed(variables: Mapping[str, Any]) -> list[str]:
