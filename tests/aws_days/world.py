@@ -223,20 +223,23 @@ class World:
 
 @contextmanager
 def deployed(folder: Path, calendar: TradingCalendar, today: date) -> Iterator[dict[str, ModuleType]]:
-    """The functions' modules by id, imported from what `today`'s archives hold."""
+    """The functions' modules by id, imported from what `today`'s archives hold; those of others are set aside."""
     archives = build(ROOT / "files/functions", folder, [calendar], today)
     unpacked = folder / "unpacked"
     for archive in archives.values():
         with zipfile.ZipFile(archive) as file:  # what is vendored is installed here, too
             file.extractall(unpacked, [name for name in file.namelist() if name not in vendored_files()])
     names = {function: function.replace("-", "_") for function in archives}
+    ours = ("machines", "market", "feed", *names.values())
+    others = {name: sys.modules.pop(name) for name in ours if name in sys.modules}
     sys.path.insert(0, str(unpacked))
     try:
         yield {function: importlib.import_module(name) for function, name in names.items()}
     finally:
         sys.path.remove(str(unpacked))
-        for name in ("machines", "market", "feed", *names.values()):
+        for name in ours:
             sys.modules.pop(name, None)
+        sys.modules.update(others)
 
 
 @contextmanager
