@@ -159,9 +159,8 @@ def test_a_special_saturday_reaches_functions_hosts_and_the_laptop(
     for segment in ("nse_cash", "nse_fo", "bse_cash"):
         assert TradingCalendar.load(file).of(segment).session(SATURDAY), "an old file keeps the segments in force"  # type: ignore[arg-type]
     build = [sys.executable, "-m", "runbook.aws.archives", str(root / "files/functions"), str(saturday / "built")]
-    done = subprocess.run(
-        [*build, str(file)], input='{"hosts": ["NSE:SBIN-EQ"]}', capture_output=True, text=True, check=True
-    )
+    asked = json.dumps({"market": "nse", "hosts": ["NSE:SBIN-EQ"], "feed": []})
+    done = subprocess.run([*build, str(file)], input=asked, capture_output=True, text=True, check=True)
     with zipfile.ZipFile(json.loads(done.stdout)["archives"]["morning"]) as archive:
         known = json.loads(archive.read("sessions.json"))
     opens, closes, _ = known["sessions"][SATURDAY.isoformat()]
