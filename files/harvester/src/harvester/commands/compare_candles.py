@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.market import MARKETS, to_local
+from harvester.base.market import in_force, to_local
 from harvester.brokers.bars import Candle
 from harvester.commands.rest_clients import make_candles, make_client
 from harvester.config.settings import Settings
 from harvester.decode.candles import READERS
 from harvester.ledger.outage import Outage
-from harvester.reader import open_lake
+from harvester.reader import Lake, open_lake
 from harvester.tokens.handover import HandoverReader, Token
 
 SYMBOLS = 5
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     elif not recorded:
         print(f"{settings.history} is not among the feeds of this host, so there is nothing to compare.")
     else:
-        for each in found:
-            print(each.problem or f"{each.symbol}: {each.bars - len(each.differing)} of {each.bars} bars are the same")
+        for each in (each for each in found if not each.problem):
+            print(f"{each.symbol}: {each.bars - len(each.differing)} of {each.bars} bars are the same")
     wrong = [said for each in found for said in (*each.differing, *([each.problem] if each.problem else []))]
     if wrong:
         raise HarvesterError("\n".join(wrong))
@@ -75,7 +75,7 @@ async def _compare(settings: Settings, day: date, symbols: Sequence[str]) -> lis
     clock = SystemClock()
     token = _read_token(settings, clock.wall_ns())
     client = make_client(settings, ssl.create_default_context(), clock)
-    candles, found = make_candles(settings, client), []
+    candles, lake, found = make_candles(settings, client), open_lake(str(settings.lake_dir)), []
     try:
         for symbol in symbols:
             answer = await candles.fetch(symbol, day, clock.wall_ns(), token.access_token)
@@ -84,7 +84,7 @@ async def _compare(settings: Settings, day: date, symbols: Sequence[str]) -> lis
                 found.append(Compared(symbol, problem=f"{symbol}: {said.cause}, {said.detail}"))
                 continue
             theirs = {each.begin_s: each for each in said.candles if _day_of(each.begin_s) == day}
-            found.append(compare(settings, symbol, theirs, read_recorded(settings, symbol, day)))
+            found.append(compare(symbol, theirs, read_recorded(lake, settings.host_id, symbol, day)))
     finally:
         await client.close()
     return found
@@ -94,12 +94,11 @@ def _day_of(begin_s: int) -> date:
     return to_local(begin_s * NS_PER_SECOND).date()
 
 
-def read_recorded(settings: Settings, symbol: str, day: date) -> Bars:
+def read_recorded(lake: Lake, host: str, symbol: str, day: date) -> Bars:
     """The bars in force of a symbol; none where the lake has none of it that day. Raises ReaderError."""
-    lake = open_lake(str(settings.lake_dir))
-    if not any(each.host == settings.host_id and symbol in each.segments for each in lake.on(day)):
+    if not any(each.host == host and symbol in each.segments for each in lake.on(day)):
         return {}
-    answer = lake.bars(symbol, day, source="broker", session="all", prices="paise", tz="UTC", host=settings.host_id)
+    answer = lake.bars(symbol, day, source="broker", session="all", prices="paise", tz="UTC", host=host)
     bars: Bars = {}
     for batch in answer.batches():
         begins = batch.column("ts_begin").cast("int64").to_pylist()
@@ -108,11 +107,11 @@ def read_recorded(settings: Settings, symbol: str, day: date) -> Bars:
     return bars
 
 
-def compare(settings: Settings, symbol: str, theirs: Mapping[int, Candle], ours: Mapping[int, Candle]) -> Compared:
+def compare(symbol: str, theirs: Mapping[int, Candle], ours: Mapping[int, Candle]) -> Compared:
     """The last bars of both together, by their begin."""
     if not theirs:
         return Compared(symbol, problem=f"{symbol}: the broker has no bars of that day")
-    units = MARKETS[settings.market].units
+    units = in_force().units
     begins = sorted(theirs.keys() | ours.keys())[-BARS:]
     differing = tuple(
         f"{symbol} {to_local(begin * NS_PER_SECOND):%H:%M:%S}: {_say(ours.get(begin), units)} is recorded,"
