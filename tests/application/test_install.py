@@ -87,7 +87,7 @@ def host(tmp_path: Path) -> Host:
         {"volumes": {"x": {"driver_opts": {"type": "none", "o": "bind", "device": "/var/lib/harvester/journal"}}}},
         {"volumes": {"x": {"driver_opts": {"type": "none", "o": "bind", "device": "/"}}}},
         {"secrets": {"x": {"file": "/etc/harvester/database-password"}}},
-        {"configs": {"x": {"file": "/root/.ssh/id_ed25519"}}},
+        {"configs": {"x": {"file": "/etc/ssh/ssh_host_ed25519_key"}}},
     ],
     ids=lambda more: next(iter(more)),
 )
