@@ -676,6 +676,48 @@ def test_what_a_later_task_goes_by_is_asked_in_a_check_too() -> None:
     assert found == {*NOT_ASKED}
 
 
+def test_a_rescue_removes_nothing_but_what_its_block_has_brought() -> None:
+    """What was there before, such as the token in force, is not for it."""
+    brought, removed = {}, {}
+    for file in ALL:
+        for block in (task for task in tasks_of(file) if "rescue" in task):
+            made = [
+                next((task[each] for each in task if each.startswith("ansible.builtin.")), {})
+                for task in block["block"]
+            ]
+            brought[file] = {each.get("dest") or each.get("path") for each in made if isinstance(each, dict)}
+            gone = [task.get("ansible.builtin.file", {}) for task in block["rescue"]]
+            removed[file] = {each["path"] for each in gone if each.get("state") == "absent"}
+
+    assert {file: paths for file, paths in removed.items() if not paths <= brought[file]} == {}
+    assert sum(map(len, removed.values())) >= 2
+
+
+@pytest.mark.parametrize("where", ["overseer_settings", "rclone_secrets"])
+@pytest.mark.parametrize(
+    ("place", "is_in_aws"),
+    [
+        *((f"{store}:/a/b", True) for store in ("ssm", "secret")),
+        ("s3://bucket/box", True),
+        *((place, False) for place in ("file:/a/b", "/srv/box", "drive:box", "s3:box")),
+    ],
+)
+def test_who_watches_reaches_the_machines_credentials_where_anything_of_it_is_in_aws(
+    place: str, is_in_aws: bool, where: str
+) -> None:
+    given = {"overseer_settings": {}, "rclone_secrets": {}} | {where: {"deep": [{"inside": place}]}}
+
+    found = Templar(LOADER, known_of("overseer/run.yml") | given).evaluate_conditional(
+        trust_as_template("__overseer_in_aws")
+    )
+
+    assert found == is_in_aws
+
+
+def test_what_starts_docker_at_a_call_is_stopped_before_docker() -> None:
+    assert find("container_engine/remove.yml", "Stop Docker")["loop"] == ["docker.socket", "docker.service"]
+
+
 def test_a_check_does_nothing_but_ask() -> None:
     """Apart from what its answer rests on."""
     asking = {"command", "shell", "stat", "slurp", "ec2_vpc_endpoint_info", "ec2_vpc_route_table_info", "aws_look"}
