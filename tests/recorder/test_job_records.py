@@ -139,8 +139,8 @@ def test_a_watchdog_that_ends_a_run_is_named(records: Records) -> None:
 
 def installed_of(root: Path) -> Installed:
     facts = {
-        "host_id": "h1", "root": str(root), "config": "/c", "data_dir": str(root), "status_file": "/s", "handover": "/t",
-        "facts": "/f", "services": [], "timers": [], "units": [], "alerts": {"inbox": "/i"},
+        "host_id": "h1", "root": str(root), "config": "/c", "data_dir": str(root), "status_file": "/s",
+        "handover": "/t", "facts": "/f", "services": [], "timers": [], "units": [], "alerts": {"inbox": "/i"},
     }  # fmt: skip
     return validate(Installed, facts)
 
