@@ -101,3 +101,19 @@ def test_a_look_that_cannot_read_the_memory_changes_nothing_of_it(store: Throttl
     assert read_memory(store) == kept
     look_at(store, listener, "10:47", GOOD)
     assert listener.heard == ["token_refused", "token"]  # the step of 09:05, and the all-clear that is owed
+
+
+@pytest.mark.parametrize(
+    ("day", "title"),
+    [(23, "The recorder runs again, and the token is in place"), (20, "The token is in place")],
+    ids=["of today", "of another day"],
+)
+def test_an_all_clear_names_what_was_told_today_and_nothing_of_another_day(
+    store: Throttled, listener: Listener, day: int, title: str
+) -> None:
+    write_memory(store, ReminderMemory({"recorder_down": (at("09:00", day), 4, at("09:05", day))}, True))
+    look_at(store, listener, "10:37", REFUSED)
+
+    [cleared] = look_at(store, listener, "10:42", GOOD).messages
+
+    assert cleared.title == title
