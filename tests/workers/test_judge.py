@@ -112,6 +112,7 @@ def test_for_our_blindness_nobody_is_restarted_and_after_it_the_worker_has_time_
     assert world.states[1:] == [(100, "unknown")]
     assert world.told() == [(125, "warning", "unseen")]
     assert world.restarts() == []
+    assert [act.at_ns for _, act in world.done] == [START + 125 * MINUTE]
     began = world.minute
     world.run(20, beats(until=90))  # its last status is a day old: it could not write, either
     assert world.memory.state == "silent"
@@ -187,6 +188,8 @@ def test_a_half_written_status_is_a_sign_of_life_and_one_that_stays_so_is_told(c
     world.run(100, beats())
     world.run(5, lambda _: content)
     assert (world.memory.state, world.told()) == ("alive", [])
+    fault = read_status(content, "colab", ("iteration",), "UTC").fault
+    assert fault and world.memory.cause == f"of its status: {fault}"
     world.run(40, lambda _: content)
     assert world.told() == [(125, "warning", "status")]
     assert world.memory.state == "slow"
@@ -209,6 +212,14 @@ def test_a_worker_that_never_wrote_is_missed_ninety_minutes_after_the_first_look
     assert world.states[-1] == (90, "silent")
     assert world.restarts()[0] == 90
     assert "there is none" in world.memory.cause
+
+
+def test_files_of_one_name_are_named_until_each_is_there_once() -> None:
+    world = World()
+    for names in (("a.json", "b.json"), ()):
+        world.see(Sight(status(world.now), duplicates=names))
+    assert world.told() == [(0, "warning", "duplicates"), (0, "clear", "duplicates")]
+    assert "files of one name\na.json, b.json: one of each" in world.done[0][1].text
 
 
 def test_two_overseers_do_not_both_restart() -> None:

@@ -112,6 +112,20 @@ def test_a_secret_is_named_with_its_commit_and_file_by_its_name_and_by_its_value
     assert named == Secret("1a", ".env", "a name that secrets have") and told[:2] == ("2b", "key.txt")
 
 
+@pytest.mark.parametrize("before", ["++ ", "-- x\n++ ", "50 %\rdone\r", "a\rcommit \r"])
+def test_a_secret_behind_what_looks_like_a_line_of_git_itself_is_not_pushed(
+    before: str, checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a patch that is checked in, or in a log with a bar of progress: its lines end with carriage returns."""
+    cli.run(["push-code", str(checkout.folder)])
+    pushed = checkout.pushed()
+    checkout.commit("run.log", f"{before}{SECRETS['conf.yml']}")
+
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    assert f"run.log of commit {checkout.git('rev-parse', 'HEAD')[:10]} has a password" in capsys.readouterr().err
+    assert checkout.pushed() == pushed
+
+
 def test_without_git_and_of_a_folder_that_is_no_checkout_it_is_said_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

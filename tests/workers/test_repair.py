@@ -1,6 +1,7 @@
 """Repairs of notebooks: the kind of an error, what is changed, that it compiles, its floors, and its undoing."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,16 @@ def test_the_class_of_an_exception_counts_before_its_message() -> None:
     assert classify("info: loss logged, KeyError", "KeyError: 'close'") == "DATA_ERROR"
 
 
+def test_the_module_of_a_class_says_nothing_of_its_kind() -> None:
+    assert classify("oom.LostError", "no such row") == classify("LostError", "no such row") == "UNKNOWN"
+    assert classify("oom: lost", "no such row") == "OOM", "what is no class is read as words"
+
+
 def test_of_a_stack_trace_the_exception_that_ends_it_speaks_alone() -> None:
     trace = 'File "train.py", line 3\n    raise MemoryError if oom else KeyError\n{}\n'
     assert classify("", "", trace.format("KeyError: 'close'")) == "DATA_ERROR"
     assert classify("Exception", "failed", trace.format("RuntimeError: CUDA out of memory")) == "OOM"
+    assert classify("Exception", "failed", trace.format("KeyError: 'close'")) == "DATA_ERROR"
     assert classify("Exception", "failed", trace.format("  loss = nan_to_num(loss)  # out of memory?")) == "UNKNOWN"
 
 
@@ -155,6 +162,16 @@ def test_a_line_to_install_goes_where_it_breaks_no_magic_and_only_once() -> None
     again = patch("IMPORT", once, "No module named 'sklearn.svm'")
     assert (again.sources, again.hopeless) == (once, True)
     assert patch("IMPORT", ["%%bash\nls"], "No module named 'sklearn'").hopeless
+
+
+def test_an_older_notebook_is_repaired_and_nothing_is_said_of_it() -> None:
+    """Cells without ids, as Colab writes them: what nbformat says of them would stand in the log each time."""
+    old = json.loads(notebook(["batch_size = 64"]))
+    for cell in old["cells"]:
+        del cell["id"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sources(repair(json.dumps(old).encode(), "OOM", "").data) == ["batch_size = 32"]
 
 
 REPORT = {"error_type": "MemoryError", "error_message": "", "timestamp": "2026-11-24T00:00:00Z"}

@@ -160,6 +160,14 @@ def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "symbols": [each for each in symbols if not isinstance(each, dict)], "rules": rules}
 
 
+def newest_kept(masters: Path) -> tuple[Path, int] | None:
+    """The file that says what rules stand for, and when it was written (ns): another one after each look-up."""
+    for path in sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True):
+        with suppress(FileNotFoundError):
+            return path, path.stat().st_mtime_ns
+    return None
+
+
 def read_resolved(masters: Path, day: str = "") -> Resolved | None:
     """What was resolved last, on `day` (YYYY-MM-DD) or before; None where nothing was. Damaged files are passed."""
     for path in sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True):
