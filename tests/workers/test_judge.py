@@ -287,3 +287,52 @@ def test_a_death_after_our_own_clock_was_set_back_is_noticed_as_soon() -> None:
     world.minute -= 540
     world.run(300, beats(until=100))
     assert world.restarts()[0] == 190
+
+
+MONTH = 30 * 24 * 60
+
+
+def set_back(world: World, minutes: int = MONTH) -> int:
+    """Our own clock had been ahead for some hours; the minute that it is in truth."""
+    world.minute -= minutes
+    return world.minute
+
+
+def test_restarts_of_a_clock_that_was_ahead_leave_the_budget_after_a_day() -> None:
+    world = World(minute=MONTH)
+    world.run(400, beats(until=MONTH))
+    assert len(world.restarts()) == 3
+    now = set_back(world)
+    world.run(60, beats())
+    died = world.minute
+    world.run(27 * 60, beats(until=died))
+    again = [minute for minute in world.restarts() if minute < MONTH]
+    assert again and again[0] <= now + 24 * 60 + 60
+
+
+def test_steps_that_fell_by_a_clock_that_was_ahead_are_forgotten_after_an_hour() -> None:
+    world = World(minute=MONTH)
+    for step in (9, 1, 9, 1, 9, 1):
+        world.run(5, lambda minute, step=step: status(START + minute * MINUTE, step))
+    assert world.told()[-1][1:] == ("critical", "falls")
+    now = set_back(world)
+    world.run(90, beats())
+    assert [each for each in world.told() if each[0] < MONTH] == [(now + 60, "clear", "falls")]
+
+
+def test_what_is_illegible_or_unseen_after_our_clock_was_set_back_is_told_as_soon() -> None:
+    for sight, cause in ((b"{", "status"), ("no way there", "unseen")):
+        world = World(minute=MONTH)
+        world.run(60, beats())
+        now = set_back(world)
+        world.run(60, lambda _, sight=sight: sight)
+        assert world.told() == [(now + 30, "warning", cause)]
+
+
+def test_a_signal_of_a_clock_that_was_ahead_does_not_lie_there_until_its_time() -> None:
+    world = World(minute=MONTH)
+    world.run(120, beats(until=MONTH))
+    assert world.signal is not None
+    set_back(world)
+    world.run(60, beats())
+    assert world.signal is None

@@ -261,6 +261,20 @@ def test_a_line_after_a_torn_one_and_what_was_undone_are_read_again(tmp_path: Pa
     assert book.entries() == [{"state": "undone", "backup": 3, "timestamp": "1970-01-01T00:00:00+00:00"}]
 
 
+@pytest.mark.parametrize(
+    ("hours", "counts"), [(0, True), (23.9, True), (24, False), (-1, True), (-23.9, True), (-24, False), (-720, False)]
+)
+def test_a_repair_counts_for_a_day_also_one_of_a_clock_that_was_ahead(
+    tmp_path: Path, hours: float, counts: bool
+) -> None:
+    book, report = RepairBook(tmp_path), parse_report(b'{"error_type": "KeyError"}')
+    assert report
+    book.begin(report, "DATA_ERROR", b"a", b"b", "n.ipynb", START - int(hours * 3600 * 10**9))
+
+    assert book.count("DATA_ERROR", START) == counts
+    assert book.count("OTHER", START) == 0
+
+
 @pytest.mark.parametrize(("grade", "has_remedy"), [("warning", False), ("critical", True)])
 def test_what_to_do_is_said_of_what_is_critical_alone(grade: Any, has_remedy: bool) -> None:
     report = parse_report(b'{"error_type": "KeyError"}')

@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
+from harvester.base.files import make_directory, replace_file
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar.segments import NSE_CASH, SegmentName
 
 IndexName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9 &/.:%-]{0,59}\Z")]
 Isin = Annotated[str, Meta(pattern=r"^[A-Z]{2}[A-Z0-9]{9}[0-9]\Z")]
-FILE = "symbols.json"
-"""Beside the masters of a day: what the rules stood for then."""
+FILE, AHEAD = "symbols.json", "symbols-ahead.json"
+"""Beside the masters of a day: what the rules stood for then. And what a clock that was ahead had kept there."""
 MOST_STOCKS = 300
 """More NSE shares than have futures: about 210 in 2025 (NSE's list of underlyings)."""
 USUAL_MEMBERS = 50
@@ -135,6 +136,19 @@ def kept_symbols(masters: Path, day: str = "") -> list[str]:
     """What rules stood for when they were resolved last, up to `day`; nothing where they never were."""
     resolved = read_resolved(masters, day)
     return resolved.symbols if resolved else []
+
+
+def keep_resolved(masters: Path, resolved: Resolved) -> None:
+    """Keep what was resolved now. What lies under a later day is of a clock that was ahead, and counts no more.
+
+    Raises OSError.
+    """
+    folder = masters / resolved.day
+    make_directory(folder)
+    replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
+    for path in masters.glob(f"????-??-??/{FILE}"):
+        if path.parent.name > resolved.day:
+            path.replace(path.with_name(AHEAD))
 
 
 def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
