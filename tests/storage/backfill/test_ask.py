@@ -136,7 +136,7 @@ def test_without_a_token_nothing_is_asked(host: Host) -> None:
     host.settings.token.handover.unlink()
     broker = Broker(host.clock, all_of_it)
 
-    with pytest.raises(HarvesterError, match=r"no access token has been handed over\. Log in"):
+    with pytest.raises(HarvesterError, match=r"^No access token has been handed over\. Log in"):
         ask(host, host.order(), broker)
     assert broker.asked == []
 
