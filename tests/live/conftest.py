@@ -80,7 +80,7 @@ class LiveHost:
         """The page on a Unix socket, followed as the command does it."""
         stop, path = threading.Event(), self.root / "page.sock"
         view = self.begin()
-        with LiveServer(listen(path), view, stop, idle_seconds=600, reads=()) as server:
+        with LiveServer(listen(path), view, stop, idle_seconds=600, reads=tuple) as server:
             threads = [
                 threading.Thread(target=server.serve_forever, args=(0.05,)),
                 threading.Thread(target=view.follow, args=(stop,)),

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def go(tmp_path: Path, aws: None) -> Go:
     """Run the command; keyword arguments change the setting `metrics`."""
 
-    def start(**changes: Any) -> int:
+    def start(deliveries: Sequence[dict[str, Any]] = (), **changes: Any) -> int:
         metrics = {"environment": ENVIRONMENT, "region": REGION, "state_file": str(tmp_path / "published.json")}
         content = {
             "host_id": HOST,
@@ -53,6 +53,7 @@ def go(tmp_path: Path, aws: None) -> Go:
             "status_file": str(tmp_path / "status.json"),
             "alerts": {"ports": str(tmp_path / "ports")},
             "metrics": {key: value for key, value in (metrics | changes).items() if value is not None},
+            **({"deliveries": deliveries, "feeds": ["fyers-rest", "fyers-history"]} if deliveries else {}),
         }
         config = tmp_path / "config.json"
         config.write_text(json.dumps(content), encoding="utf-8")
@@ -234,6 +235,29 @@ def test_updates_that_were_not_published_are_counted_by_the_next_run(
     go()
 
     assert seen()["Updates"] == [8, 1]
+
+
+def test_updates_that_were_published_are_not_counted_again_because_metrics_of_rows_were_not(
+    go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise HarvesterError("CloudWatch throttles")
+
+    rows = {"name": "rows", "kind": "postgres", "place": "file:/etc/harvester/dsn", "live": True}
+    live = tmp_path / "rows/rows/live"
+    live.mkdir(parents=True)
+    (live / "live.json").write_text("{}", encoding="utf-8")
+    recorder_says(tmp_path, 10)
+    go([rows])
+    with monkeypatch.context() as patch:
+        patch.setattr("harvester.commands.metrics.publish_rows", refuse)
+        recorder_says(tmp_path, 15)
+        assert go([rows]) == 1
+    assert "CloudWatch throttles" in capsys.readouterr().err
+    recorder_says(tmp_path, 18)
+    go([rows])
+
+    assert seen()["Updates"] == [8, 2]
 
 
 def test_a_damaged_state_is_said_and_replaced(go: Go, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import structlog
 from msgspec import Raw
 from tests.journals import HandClock
 
@@ -142,3 +143,24 @@ def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     publisher(recorder)  # type: ignore[arg-type]
     assert (tmp_path / "later" / "status.json").exists()
+
+
+def test_a_file_that_cannot_be_written_is_said_once_each_time(tmp_path: Path) -> None:
+    """What was said of a trouble that is over silences nothing of the next."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    publisher, clock = make(folder / "status.json")
+    recorder = Recorder(Feed("fyers-hsm", 0, 2, SymbolCounters()))
+    said = []
+    for is_there in (False, False, True, True, False, False):
+        if is_there:
+            folder.mkdir(exist_ok=True)
+        elif folder.exists():
+            folder.rmdir()
+        with structlog.testing.capture_logs() as lines:
+            publisher(recorder)  # type: ignore[arg-type]
+        said.append([line["event"] for line in lines])
+        clock.now_ns += NS_PER_SECOND
+        (folder / "status.json").unlink(missing_ok=True)
+
+    assert said == [["status_not_written"], [], [], [], ["status_not_written"], []]

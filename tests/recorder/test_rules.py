@@ -17,6 +17,7 @@ from harvester.base.validation import Refused, validate
 from harvester.brokers.fyers.resolution import concerns, explain_absent, resolve_rule
 from harvester.brokers.fyers.symbols import Listing, read_rows
 from harvester.calendar import TradingCalendar
+from harvester.config import rules
 from harvester.config.file import load_settings
 from harvester.config.rules import IndexList, SymbolRule, find_outdated
 from harvester.lake.close import expect_day
@@ -196,6 +197,26 @@ def test_rules_stand_among_tickers_and_are_replaced_by_what_was_resolved(tmp_pat
 
     assert load_settings(path).symbols == ("NSE:SBIN-EQ", "NSE:NIFTY26DECFUT")
     assert [rule.expiries for rule in load_settings(path).rules] == [2]
+
+
+def test_what_was_resolved_by_a_clock_that_was_ahead_counts_no_more_once_it_is_right(tmp_path: Path) -> None:
+    """Otherwise the host records other contracts until that day comes, and starts anew each time it looks."""
+    path = write_config(tmp_path, "NSE:SBIN-EQ", CONTRACTS)
+    found = []
+    for day, month in (("2026-11-23", "NOV"), ("2026-12-30", "JAN"), ("2026-11-24", "DEC"), ("2026-11-24", "FEB")):
+        symbols = [f"NSE:NIFTY26{month}FUT"]
+        rules.keep_resolved(tmp_path / "masters", rules.Resolved(day, [{"rule": CONTRACTS, "symbols": symbols}]))
+        found.append(load_settings(path).symbols[1:] == tuple(symbols))
+
+    assert found == [True] * 4
+    kept = {each: rules.kept_symbols(tmp_path / "masters", f"2026-{each}") for each in ("11-23", "11-24", "12-30")}
+    assert kept == {
+        "11-23": ["NSE:NIFTY26NOVFUT"],
+        "11-24": ["NSE:NIFTY26FEBFUT"],
+        "12-30": ["NSE:NIFTY26FEBFUT"],
+    }
+    [aside] = (tmp_path / "masters").glob("*/symbols-ahead.json")
+    assert "NSE:NIFTY26JANFUT" in aside.read_text("utf-8")
 
 
 def test_rules_alone_are_enough_and_nothing_at_all_is_not(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
+from harvester.brokers.access import Access
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.limits import RequestLimits
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.claims import TokenError, check_token, read_claims
 from harvester.tokens.handover import HandoverReader, Token, write_handover
@@ -318,3 +320,30 @@ def test_a_token_is_proven_once_before_each_opening_of_each_day(tmp_path: Path) 
         asked = [opens_ns - minutes * 60 * NS_PER_SECOND for minutes in (60, 11, 10, 5, 1)]
         assert [keeper.is_proof_due(opens_ns, now_ns) for now_ns in asked] == [False, False, True, False, False]
     assert not keeper.is_proof_due(None, opens[-1])
+
+
+def test_a_token_that_is_handed_over_again_is_no_new_one(tmp_path: Path) -> None:
+    """An agent that starts again writes what it finds: connections made anew for that would be gaps for nothing."""
+    settings, access = make_settings(tmp_path), Access(RequestLimits(8, 180, 90_000))
+    sink = Mock()
+    keeper = TokenKeeper(Mock(settings=settings, access=access, sink=sink))
+    one, other = (
+        Token(Secret(make_token(NOW + hours * 3_600)), f"ssm:{hours}", NOW * NS_PER_SECOND) for hours in (5, 6)
+    )
+    later = one._replace(login_ends_ns=NOW * NS_PER_SECOND)
+    renamed = one._replace(version="ssm:9")
+    found = []
+    for token in (one, one, other, other, one, renamed, later, later):
+        settings.token.handover.parent.mkdir(parents=True, exist_ok=True)
+        write_handover(settings.token.handover, token)
+        found.append(keeper.adopt_new())
+        assert access.token == token and keeper.problem == ""
+
+    assert found == [True, False, True, False, True, True, True, False]
+    assert [call.args[0]["version"] for call in sink.write.call_args_list] == [
+        "ssm:5",
+        "ssm:6",
+        "ssm:5",
+        "ssm:9",
+        "ssm:5",
+    ]

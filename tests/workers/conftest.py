@@ -99,6 +99,18 @@ def logs_of_this_test() -> Iterator[None]:
 
 
 @pytest.fixture
+def bucket() -> Iterator[Any]:
+    """The client of an empty one, `bucket`."""
+    import boto3
+    from moto import mock_aws
+
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client.create_bucket(Bucket="bucket")
+        yield client
+
+
+@pytest.fixture
 def make_place(tmp_path: Path) -> Callable[..., Place]:
     return lambda **worker: Place(tmp_path, **worker)
 

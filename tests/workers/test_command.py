@@ -1,6 +1,8 @@
 """The command: looks, shows, and what a person does with one worker."""
 
 import json
+import shutil
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,7 +138,9 @@ def test_a_job_of_a_host_may_be_the_look() -> None:
     assert validate(JobsFile, {"jobs": [job]}).jobs[0].builtin == "workers"
 
 
-def test_the_daily_report_has_uptime_champion_disk_and_workers(place: Place, run: Run, tmp_path: Path) -> None:
+def test_the_daily_report_has_uptime_champion_disk_and_workers(
+    place: Place, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.put("colab_status.json", status(START))
     run("look")
     (tmp_path / "champion.pkl").write_bytes(b"x" * 10)
@@ -146,6 +150,8 @@ def test_the_daily_report_has_uptime_champion_disk_and_workers(place: Place, run
     assert (shown["timestamp"], shown["workers"]) == ("2026-11-23T18:30:00+00:00", {"colab": "alive"})
     assert (shown["champion"]["name"], shown["champion"]["bytes"]) == ("champion.pkl", 10)
     assert shown["uptime"] > 0 and shown["disk_free_gb"] >= 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "free")(12_345_000_000))
     assert run("report", str(target), "--champion", str(tmp_path / "none"))[0] == 0
+    assert json.loads(target.read_bytes())["disk_free_gb"] == 12.3
     assert json.loads(target.read_bytes())["champion"] is None
     assert run("report", str(tmp_path / "none" / "x.json"))[0] == 1

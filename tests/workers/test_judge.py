@@ -27,6 +27,7 @@ def test_a_death_is_slow_then_silent_and_people_hear_at_the_first_and_third_miss
         (370, "critical", "budget"),
     ]
     assert world.restarts() == [190, 250, 310]
+    assert world.done[-1][1].text.startswith("The worker colab needs a person\n")
     first = world.done[1][1]
     assert first.text == (
         "The worker colab is silent, miss 1\nno sign of life for 90 min. restart 1 of 3 in 24 hours was asked for."
@@ -112,6 +113,7 @@ def test_for_our_blindness_nobody_is_restarted_and_after_it_the_worker_has_time_
     assert world.states[1:] == [(100, "unknown")]
     assert world.told() == [(125, "warning", "unseen")]
     assert world.restarts() == []
+    assert [act.at_ns for _, act in world.done] == [START + 125 * MINUTE]
     began = world.minute
     world.run(20, beats(until=90))  # its last status is a day old: it could not write, either
     assert world.memory.state == "silent"
@@ -187,6 +189,8 @@ def test_a_half_written_status_is_a_sign_of_life_and_one_that_stays_so_is_told(c
     world.run(100, beats())
     world.run(5, lambda _: content)
     assert (world.memory.state, world.told()) == ("alive", [])
+    fault = read_status(content, "colab", ("iteration",), "UTC").fault
+    assert fault and world.memory.cause == f"of its status: {fault}"
     world.run(40, lambda _: content)
     assert world.told() == [(125, "warning", "status")]
     assert world.memory.state == "slow"
@@ -200,6 +204,7 @@ def test_the_status_of_another_worker_is_nothing_that_anybody_can_judge_by() -> 
     world.run(24 * 60, lambda minute: status(START + minute * MINUTE, minute, worker="kaggle"))
     assert world.memory.state == "unknown"
     assert world.told() == [(100, "warning", "foreign")]
+    assert world.done[-1][1].text.startswith("The mailbox of the worker colab has the status of kaggle\n")
     assert world.restarts() == []
 
 
@@ -282,3 +287,52 @@ def test_a_death_after_our_own_clock_was_set_back_is_noticed_as_soon() -> None:
     world.minute -= 540
     world.run(300, beats(until=100))
     assert world.restarts()[0] == 190
+
+
+MONTH = 30 * 24 * 60
+
+
+def set_back(world: World, minutes: int = MONTH) -> int:
+    """Our own clock had been ahead for some hours; the minute that it is in truth."""
+    world.minute -= minutes
+    return world.minute
+
+
+def test_restarts_of_a_clock_that_was_ahead_leave_the_budget_after_a_day() -> None:
+    world = World(minute=MONTH)
+    world.run(400, beats(until=MONTH))
+    assert len(world.restarts()) == 3
+    now = set_back(world)
+    world.run(60, beats())
+    died = world.minute
+    world.run(27 * 60, beats(until=died))
+    again = [minute for minute in world.restarts() if minute < MONTH]
+    assert again and again[0] <= now + 24 * 60 + 60
+
+
+def test_steps_that_fell_by_a_clock_that_was_ahead_are_forgotten_after_an_hour() -> None:
+    world = World(minute=MONTH)
+    for step in (9, 1, 9, 1, 9, 1):
+        world.run(5, lambda minute, step=step: status(START + minute * MINUTE, step))
+    assert world.told()[-1][1:] == ("critical", "falls")
+    now = set_back(world)
+    world.run(90, beats())
+    assert [each for each in world.told() if each[0] < MONTH] == [(now + 60, "clear", "falls")]
+
+
+def test_what_is_illegible_or_unseen_after_our_clock_was_set_back_is_told_as_soon() -> None:
+    for sight, cause in ((b"{", "status"), ("no way there", "unseen")):
+        world = World(minute=MONTH)
+        world.run(60, beats())
+        now = set_back(world)
+        world.run(60, lambda _, sight=sight: sight)
+        assert world.told() == [(now + 30, "warning", cause)]
+
+
+def test_a_signal_of_a_clock_that_was_ahead_does_not_lie_there_until_its_time() -> None:
+    world = World(minute=MONTH)
+    world.run(120, beats(until=MONTH))
+    assert world.signal is not None
+    set_back(world)
+    world.run(60, beats())
+    assert world.signal is None

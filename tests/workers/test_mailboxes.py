@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from tests.readers.venv import making
 
 from harvester.base.clock import SystemClock
@@ -15,7 +13,7 @@ from harvester.workers.bucket import BucketMailbox
 from harvester.workers.mailbox import MAX_BYTES, FolderMailbox, Mailbox, MailboxError, bounded, duplicates, take
 from harvester.workers.places import open_mailbox
 from harvester.workers.rclone import Rclone, RcloneMailbox, explain
-from harvester.workers.round import parts_of
+from harvester.workers.round import look_at, parts_of
 from harvester.workers.settings import OverseerSettings, RcloneSettings
 from lab.drive.running import Running, running
 
@@ -41,14 +39,6 @@ def drive(certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         for name, value in started.environment.items():
             monkeypatch.setenv(name, value)
         yield started
-
-
-@pytest.fixture
-def bucket() -> Iterator[Any]:
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-        client.create_bucket(Bucket="bucket")
-        yield client
 
 
 def _verbs(box: Mailbox) -> None:
@@ -279,10 +269,11 @@ def test_a_bucket_is_asked_in_the_region_of_the_settings(
         return bucket
 
     monkeypatch.setattr("harvester.tokens.aws_stores.open_client", opened)
-    worker = {"name": "colab", "mailbox": "s3://bucket/box"}
+    worker = {"name": "colab", "mailbox": "s3://bucket/box", "inboxes": ["s3://bucket/inbox"]}
     data = {"host_id": "h1", "region": "ap-south-1", "data_dir": str(tmp_path), "workers": [worker]}
     settings = validate(OverseerSettings, data)
     parts = parts_of(settings, settings.workers[0], SystemClock())
     parts.mailbox.put("a", b"x")
-    assert asked == [("s3", "ap-south-1")]
+    look_at(parts)
+    assert asked == [("s3", "ap-south-1")] * 2, "of the reports, too"
     assert bucket.get_object(Bucket="bucket", Key="box/a")["Body"].read() == b"x"

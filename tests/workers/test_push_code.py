@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harvester import cli
+from harvester.jobs import code
 from harvester.jobs.code import Secret, find_secrets
 
 SECRETS = {
@@ -110,6 +111,47 @@ def test_a_secret_is_named_with_its_commit_and_file_by_its_name_and_by_its_value
     named, told = find_secrets(iter(log))
 
     assert named == Secret("1a", ".env", "a name that secrets have") and told[:2] == ("2b", "key.txt")
+
+
+@pytest.mark.parametrize("before", ["++ ", "-- x\n++ ", "50 %\rdone\r", "a\rcommit \r"])
+def test_a_secret_behind_what_looks_like_a_line_of_git_itself_is_not_pushed(
+    before: str, checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a patch that is checked in, or in a log with a bar of progress: its lines end with carriage returns."""
+    cli.run(["push-code", str(checkout.folder)])
+    pushed = checkout.pushed()
+    checkout.commit("run.log", f"{before}{SECRETS['conf.yml']}")
+
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    assert f"run.log of commit {checkout.git('rev-parse', 'HEAD')[:10]} has a password" in capsys.readouterr().err
+    assert checkout.pushed() == pushed
+
+
+def test_git_asks_nobody_for_a_password_and_speaks_english(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever runs this is not there: a password that is asked for would keep the job waiting for its whole limit."""
+    git = tmp_path / "git"
+    git.write_text('#!/bin/sh\necho "$GIT_TERMINAL_PROMPT, $GIT_SSH_COMMAND, $LC_ALL" >&2\nexit 1\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for script, said in ((None, "0, ssh -oBatchMode=yes, C"), ("#!/bin/sh\nexit 1\n", "it said nothing")):
+        if script:
+            git.write_text(script)
+        assert cli.run(["push-code", str(checkout.folder)]) == 1
+        assert f"{checkout.folder}: git symbolic-ref failed: {said}. Correct" in capsys.readouterr().err
+
+
+def test_a_remote_that_does_not_answer_is_given_up(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nexec sleep 600\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(code, "SECONDS", 0.05)
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    assert "git symbolic-ref was ended after 0.05 s. Is the remote reachable?" in capsys.readouterr().err
 
 
 def test_without_git_and_of_a_folder_that_is_no_checkout_it_is_said_what_to_do(

@@ -60,6 +60,10 @@ def test_a_module_that_is_on_no_list_is_not_installed(message: str) -> None:
     assert (found.sources, found.hopeless) == (["import mine"], True) and found.why
 
 
+def test_a_key_of_any_letters_is_a_name() -> None:
+    assert [literal.name for literal in literals("{'X': 5, \"XX\": 6}")] == ["X", "XX"]
+
+
 def test_numbers_are_replaced_in_their_places_whatever_order_they_are_given_in() -> None:
     source = "a = 1; b = 22; c = 333"
     changes = [(literal, "4444" if number else "") for number, literal in enumerate(literals(source))]

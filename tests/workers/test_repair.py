@@ -1,6 +1,7 @@
 """Repairs of notebooks: the kind of an error, what is changed, that it compiles, its floors, and its undoing."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,16 @@ def test_the_class_of_an_exception_counts_before_its_message() -> None:
     assert classify("info: loss logged, KeyError", "KeyError: 'close'") == "DATA_ERROR"
 
 
+def test_the_module_of_a_class_says_nothing_of_its_kind() -> None:
+    assert classify("oom.LostError", "no such row") == classify("LostError", "no such row") == "UNKNOWN"
+    assert classify("oom: lost", "no such row") == "OOM", "what is no class is read as words"
+
+
 def test_of_a_stack_trace_the_exception_that_ends_it_speaks_alone() -> None:
     trace = 'File "train.py", line 3\n    raise MemoryError if oom else KeyError\n{}\n'
     assert classify("", "", trace.format("KeyError: 'close'")) == "DATA_ERROR"
     assert classify("Exception", "failed", trace.format("RuntimeError: CUDA out of memory")) == "OOM"
+    assert classify("Exception", "failed", trace.format("KeyError: 'close'")) == "DATA_ERROR"
     assert classify("Exception", "failed", trace.format("  loss = nan_to_num(loss)  # out of memory?")) == "UNKNOWN"
 
 
@@ -157,6 +164,16 @@ def test_a_line_to_install_goes_where_it_breaks_no_magic_and_only_once() -> None
     assert patch("IMPORT", ["%%bash\nls"], "No module named 'sklearn'").hopeless
 
 
+def test_an_older_notebook_is_repaired_and_nothing_is_said_of_it() -> None:
+    """Cells without ids, as Colab writes them: what nbformat says of them would stand in the log each time."""
+    old = json.loads(notebook(["batch_size = 64"]))
+    for cell in old["cells"]:
+        del cell["id"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sources(repair(json.dumps(old).encode(), "OOM", "").data) == ["batch_size = 32"]
+
+
 REPORT = {"error_type": "MemoryError", "error_message": "", "timestamp": "2026-11-24T00:00:00Z"}
 
 
@@ -199,6 +216,32 @@ def test_a_notebook_that_a_person_changed_since_is_not_replaced_by_an_undo(tmp_p
     assert sources((tmp_path / "train.ipynb").read_bytes()) == ["batch_size = 48"]
 
 
+@pytest.mark.parametrize("bounds", [Bounds(None, 3), Bounds("train.ipynb", 0)])
+def test_where_repairs_are_switched_off_a_worker_is_restarted_as_it_is_and_people_read_why(
+    place: Place, bounds: Bounds
+) -> None:
+    place.put("train.ipynb", notebook(["batch_size = 64"]))
+    done = treat(parse_report(json.dumps(REPORT).encode()), FolderMailbox(place.box), place.folder, bounds, 10**18)
+    assert done == Treatment("OOM", "repairs are switched off")
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 64"]
+
+
+def test_a_repair_that_a_crash_cut_short_is_made_once_with_one_copy_of_what_was_there(place: Place) -> None:
+    place.put("train.ipynb", notebook(["batch_size = 64"]))
+    made, box, bounds = parse_report(json.dumps(REPORT).encode()), FolderMailbox(place.box), Bounds("train.ipynb", 3)
+
+    class Dying(FolderMailbox):
+        def put(self, name: str, data: bytes) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        treat(made, Dying(place.box), place.folder, bounds, 10**18)
+    assert [treat(made, box, place.folder, bounds, 10**18).repaired for _ in range(2)] == [True, True]
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"]
+    assert [entry["state"] for entry in RepairBook(place.folder).entries()] == ["begun"]
+    assert len(list(place.folder.glob("*.backup.*"))) == 1
+
+
 def test_a_day_later_a_kind_may_be_repaired_again(tmp_path: Path) -> None:
     (tmp_path / "train.ipynb").write_bytes(notebook(["batch_size = 1024"]))
     box, bounds, day = FolderMailbox(tmp_path), Bounds("train.ipynb", 1), 86_400 * 10**9
@@ -216,6 +259,20 @@ def test_a_line_after_a_torn_one_and_what_was_undone_are_read_again(tmp_path: Pa
     book.undone(3, 0)
 
     assert book.entries() == [{"state": "undone", "backup": 3, "timestamp": "1970-01-01T00:00:00+00:00"}]
+
+
+@pytest.mark.parametrize(
+    ("hours", "counts"), [(0, True), (23.9, True), (24, False), (-1, True), (-23.9, True), (-24, False), (-720, False)]
+)
+def test_a_repair_counts_for_a_day_also_one_of_a_clock_that_was_ahead(
+    tmp_path: Path, hours: float, counts: bool
+) -> None:
+    book, report = RepairBook(tmp_path), parse_report(b'{"error_type": "KeyError"}')
+    assert report
+    book.begin(report, "DATA_ERROR", b"a", b"b", "n.ipynb", START - int(hours * 3600 * 10**9))
+
+    assert book.count("DATA_ERROR", START) == counts
+    assert book.count("OTHER", START) == 0
 
 
 @pytest.mark.parametrize(("grade", "has_remedy"), [("warning", False), ("critical", True)])

@@ -46,7 +46,9 @@ def test_a_report_is_logged_repaired_answered_by_a_signal_and_told_with_the_line
         7,
         "error_report.json",
     )
+    assert (place.folder / "errors").stat().st_mode & 0o777 == 0o750
     done = place.lines("repairs.jsonl")[-1]
+    assert (done["iteration"], done["notebook_id"], done["error_message"]) == (7, "train.ipynb", "CUDA out of memory")
     assert done["patch_applied"] and done["restart_sent"] and done["error_type"] == "OOM"
 
 
@@ -189,9 +191,13 @@ def test_a_mailbox_that_takes_no_signal_is_asked_again_and_the_restart_is_forgot
     assert [each[1] for each in place.told()] == ["reported CONNECTION"]
 
 
+@pytest.mark.parametrize("alive", [False, True])
 def test_a_signal_that_came_too_late_is_not_put_and_people_hear_of_it(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    alive: bool, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where its last sign of life is of the very moment at which its restart was decided."""
+    if alive:
+        place.put("colab_status.json", status(START))
     place.put("error_report.json", report("ConnectionError", "reset"))
     with monkeypatch.context() as patched:
         patched.setattr(FolderMailbox, "put", _refuse)
@@ -240,13 +246,16 @@ def test_a_memory_that_is_damaged_is_said_and_not_replaced(place: Place) -> None
     assert memory.read_bytes() == b"{"
 
 
-def test_a_restart_command_runs_and_its_failure_is_told(make_place: Callable[..., Place], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("says", "told"), [("no GPU left", "no GPU left"), ("", "it said nothing")])
+def test_a_restart_command_runs_and_its_failure_is_told(
+    says: str, told: str, make_place: Callable[..., Place], tmp_path: Path
+) -> None:
     ran = tmp_path / "ran"
-    place = make_place(restart_command=["sh", "-c", f"echo x >> {ran}; echo no GPU left >&2; exit 3"])
+    place = make_place(restart_command=["sh", "-c", f"echo x >> {ran}; echo {says} >&2; exit 3"])
     place.put("error_report.json", report("ConnectionError", "reset"))
     look_at(place.parts())
-    assert ran.read_text() == "x\n"
-    assert place.told()[1][2].endswith("sh ended with 3: no GPU left.")
+    assert ran.read_text() == "x\n" and place.told()[1][1] == "command"
+    assert place.told()[1][2].endswith(f"sh ended with 3: {told}.")
 
 
 def test_a_file_that_changes_while_it_is_acted_on_is_acted_on_again(tmp_path: Path) -> None:

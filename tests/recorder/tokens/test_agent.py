@@ -344,3 +344,42 @@ def test_a_lost_handover_that_cannot_be_written_is_said_once_and_tried_until_it_
 
     assert [line["event"] for line in said].count("token_not_handed_over") == 3
     assert handover.version == "ssm:1"
+
+
+@pytest.mark.parametrize("between", [StoredToken(OLD, "file:2"), None], ids=["refused", "removed"])
+def test_a_token_that_is_put_back_is_said_to_be_in_place(handover: Handover, between: StoredToken | None) -> None:
+    """A store of a file gives the same value the same version: there is nothing to hand over anew."""
+    handover.poll(StoredToken(GOOD, "file:1"))
+    handover.poll(between)
+    handover.poll(StoredToken(GOOD, "file:1"))
+
+    async def finish() -> None:
+        handover.agent.stop()
+        await handover.agent.run()
+
+    asyncio.run(finish())
+
+    assert handover.version == "file:1"
+    assert handover.told.said[0] == ("ready", "handed over file:1, good until 2026-11-18 17:36 IST")
+
+
+def test_a_token_that_is_refused_again_after_another_is_said_again(handover: Handover) -> None:
+    handover.poll(StoredToken(GOOD, "file:1"))
+    said = [
+        [line["event"] for line in handover.poll(StoredToken(*each))]
+        for each in 2 * [(OLD, "file:2"), (GOOD, "file:1")]
+    ]
+
+    assert said == [["token_refused"], [], ["token_refused"], []]
+
+
+def test_a_lost_handover_of_a_token_that_has_ended_meanwhile_is_said_once(handover: Handover) -> None:
+    handover.poll(StoredToken(GOOD, "file:1"))
+    handover.path.unlink()
+    handover.clock.freeze(7_200)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            handover.agent.restore()
+            asyncio.run(handover.agent.poll())
+
+    assert [line["event"] for line in said] == ["handover_lost", "token_refused"]

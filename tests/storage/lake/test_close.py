@@ -172,6 +172,24 @@ def test_a_damaged_certificate_is_written_again_beside_the_damaged_one(closed) -
     assert closed.close().outcome == "unchanged"
 
 
+def test_what_a_close_that_was_killed_after_its_manifest_left_is_set_aside_by_the_next(closed) -> None:
+    """Beside the current files an engine would read its rows twice."""
+    kinds = [path.parts[len(closed.lake.parts)] for path in closed.lake.glob("*/date=*/host=*/*-g1-*")]
+    assert {"depth_v3", "gaps_v3", "certificate"} <= set(kinds)
+    left = {}
+    for kind in kinds:
+        current = closed.lake / closed.partition.path(kind)
+        path = current / f"{kind}-g1-{'0' * 16}{next(current.iterdir()).suffix}"
+        path.write_bytes(kind.encode())
+        left[path.relative_to(closed.lake)] = kind.encode()
+
+    assert closed.close().outcome == "unchanged"
+
+    assert {path: (closed.lake / "superseded" / path).read_bytes() for path in left} == left
+    assert [path for path in left if (closed.lake / path).exists()] == []
+    assert verify_lake(closed.lake).ok
+
+
 def test_a_day_whose_segments_are_gone_is_never_rebuilt_into_less(closed) -> None:
     before = snapshot(closed.lake / "depth_v3")
     shutil.rmtree(closed.journal)

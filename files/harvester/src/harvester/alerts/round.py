@@ -38,6 +38,7 @@ def look(
 
     `login`: its end, where it is a login that renews the token. While the memory cannot be read, messages are sent only
     within five minutes of a step: each is sent then, and none every five minutes; of the login's end nothing is said.
+    What could not be read is not written over: it would count as said what nobody was told.
     Raises ConfigError when there is something to say and no channel for it.
     """
     trouble = ""
@@ -55,7 +56,7 @@ def look(
     ready = channels() if messages else []
     deliveries = [delivery for message in messages for delivery in deliver(ready, message)]
     done = Round(messages, deliveries, trouble)
-    if after != known and not done.reached_nobody:
+    if after != known and not trouble and not done.reached_nobody:
         try:
             write_memory(memory, after)
         except StoreError as error:

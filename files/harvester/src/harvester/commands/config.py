@@ -10,7 +10,6 @@ import msgspec
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
-from harvester.base.files import make_directory, replace_file
 from harvester.base.market import to_local
 from harvester.brokers.fyers.found import FoundSymbols, find_symbols, require_none
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
@@ -19,7 +18,7 @@ from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.file import load_settings, read_settings, settings_path
 from harvester.config.reference import describe_settings
-from harvester.config.rules import FILE, Resolved, describe_outdated, find_outdated, read_resolved
+from harvester.config.rules import Resolved, describe_outdated, find_outdated, keep_resolved, read_resolved
 from harvester.config.segments import describe_refused, refuse_without_hours
 from harvester.config.settings import Settings, resolve_symbols
 from harvester.config.size import refuse_size, size_of
@@ -96,9 +95,7 @@ def _resolve(path: Path) -> Settings:
     if resolved is None:
         return settings
     try:
-        folder = settings.master_dir / resolved.day
-        make_directory(folder)
-        replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
+        keep_resolved(settings.master_dir, resolved)
     except OSError as error:
         raise ConfigError(f"symbols: what the rules stand for cannot be kept: {error}.") from error
     return settings

@@ -53,11 +53,11 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         print(f"no heartbeat: {error}")
     client = open_client(chosen.region, chosen.endpoint_url)
     publish(client, chosen.environment, settings.host_id, metrics)
-    for delivery in (each for each in settings.deliveries if each.live):
-        metrics += _publish_rows(client, settings, delivery.name, wall_ns)
-    # Only now: what was not published is counted by the next run.
+    # Only now: what was not published is counted by the next run; and before what may fail besides.
     if counted is not None:
         keep_count(chosen.state_file, counted)
+    for delivery in (each for each in settings.deliveries if each.live):
+        metrics += _publish_rows(client, settings, delivery.name, wall_ns)
     print("published " + ", ".join(f"{metric.name} {metric.value:.4g}" for metric in metrics))
     return 0
 

@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
+from harvester.base.files import make_directory, replace_file
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar.segments import NSE_CASH, SegmentName
 
 IndexName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9 &/.:%-]{0,59}\Z")]
 Isin = Annotated[str, Meta(pattern=r"^[A-Z]{2}[A-Z0-9]{9}[0-9]\Z")]
-FILE = "symbols.json"
-"""Beside the masters of a day: what the rules stood for then."""
+FILE, AHEAD = "symbols.json", "symbols-ahead.json"
+"""Beside the masters of a day: what the rules stood for then. And what a clock that was ahead had kept there."""
 MOST_STOCKS = 300
 """More NSE shares than have futures: about 210 in 2025 (NSE's list of underlyings)."""
 USUAL_MEMBERS = 50
@@ -137,6 +138,19 @@ def kept_symbols(masters: Path, day: str = "") -> list[str]:
     return resolved.symbols if resolved else []
 
 
+def keep_resolved(masters: Path, resolved: Resolved) -> None:
+    """Keep what was resolved now. What lies under a later day is of a clock that was ahead, and counts no more.
+
+    Raises OSError.
+    """
+    folder = masters / resolved.day
+    make_directory(folder)
+    replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
+    for path in masters.glob(f"????-??-??/{FILE}"):
+        if path.parent.name > resolved.day:
+            path.replace(path.with_name(AHEAD))
+
+
 def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with tickers in `symbols` and rules, which people write among them, in `rules`."""
     symbols = data.get("symbols")
@@ -144,6 +158,14 @@ def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
         return dict(data)
     rules = [each for each in symbols if isinstance(each, dict)]
     return {**data, "symbols": [each for each in symbols if not isinstance(each, dict)], "rules": rules}
+
+
+def newest_kept(masters: Path) -> tuple[Path, int] | None:
+    """The file that says what rules stand for, and when it was written (ns): another one after each look-up."""
+    for path in sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True):
+        with suppress(FileNotFoundError):
+            return path, path.stat().st_mtime_ns
+    return None
 
 
 def read_resolved(masters: Path, day: str = "") -> Resolved | None:

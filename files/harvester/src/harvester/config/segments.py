@@ -82,18 +82,22 @@ def busy_at(settings: Settings, calendar: TradingCalendar, wall_ns: int, ahead_n
 
 
 def refuse_without_hours(settings: Settings, calendar: TradingCalendar) -> Recorded:
-    """Leave out symbols whose segment has no hours. Raises ConfigError with a sentence when none is left."""
+    """Leave out symbols whose segment has no hours, and the 50-level socket where none of its own is left.
+
+    Raises ConfigError with a sentence when none is left of `symbols`.
+    """
     segments = find_segments(settings)
     refused = {symbol: segment for symbol, segment in segments.items() if segment not in calendar.segments}
     if not refused:
         return Recorded(settings, segments, refused)
     left = {symbol: segment for symbol, segment in segments.items() if symbol not in refused}
-    if not left:
-        raise ConfigError(f"symbols: {describe_refused(refused)}")
 
     def keep(symbols: Iterable[str]) -> tuple[str, ...]:
         return tuple(symbol for symbol in symbols if symbol not in refused)
 
+    deep = keep(settings.tbt.symbols)
+    if not left or not (keep(settings.symbols) or settings.rules):
+        raise ConfigError(f"symbols: {describe_refused(refused)}")
     changed = msgspec.structs.replace(
         settings,
         symbols=keep(settings.symbols),
@@ -102,7 +106,8 @@ def refuse_without_hours(settings: Settings, calendar: TradingCalendar) -> Recor
             symbols=None if settings.hsm.symbols is None else keep(settings.hsm.symbols),
             index_symbols=keep(settings.hsm.index_symbols),
         ),
-        tbt=msgspec.structs.replace(settings.tbt, symbols=keep(settings.tbt.symbols)),
+        tbt=msgspec.structs.replace(settings.tbt, symbols=deep),
+        feeds=tuple(feed for feed in settings.feeds if deep or feed != "fyers-tbt"),
         candles=msgspec.structs.replace(
             settings.candles, symbols=None if settings.candles.symbols is None else keep(settings.candles.symbols)
         ),

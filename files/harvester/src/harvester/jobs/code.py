@@ -60,10 +60,15 @@ def push_code(folder: Path, remote: str) -> str:
 def find_secrets(log: Iterator[str]) -> Iterator[Secret]:
     """What is secret in the lines of `git log -p --unified=0` with a line `commit HASH` for each commit."""
     commit = file = ""
+    is_content = False  # of a file: it may begin with anything, such as the "++ " of a patch that is checked in
     for line in log:
         if line.startswith("commit "):
             commit = line.split()[1]
-        elif line.startswith("+++ "):
+        elif line.startswith("diff "):
+            is_content = False
+        elif line.startswith("@@ "):
+            is_content = True
+        elif line.startswith("+++ ") and not is_content:
             file = line.removeprefix("+++ ").strip().strip('"').removeprefix("b/")
             if NAMES.search(file):
                 yield Secret(commit, file, "a name that secrets have")
@@ -77,8 +82,9 @@ def _lacking(folder: Path, remote: str) -> Iterator[str]:
     """The patches of what the remote lacks, line by line: a merge against each of its parents, binary files as text."""
     command = ["git", "-C", str(folder), "log", "-p", "-m", "--text", "--unified=0", "--no-color", "--no-ext-diff"]
     command += ["--no-textconv", "--no-renames", "--format=commit %H", "HEAD", "--not", f"--remotes={remote}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace", env=_environment()) as process:
-        yield from process.stdout or ()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_environment()) as process:
+        # Only git's own line ends: a line that is cut at a carriage return would go on without its "+".
+        yield from (line.decode(errors="replace") for line in process.stdout or ())
     if process.returncode:
         raise HarvesterError(f"{folder}: git cannot say what {remote} lacks; nothing was pushed.")
 

@@ -12,7 +12,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
@@ -47,7 +47,7 @@ SMALL = 1_000
 
 
 class LiveServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers until nobody has asked for `idle_seconds`, or what `reads` names is another; then `stop` is set."""
+    """Answers until nobody has asked for `idle_seconds`, or what `reads` says is another; then `stop` is set."""
 
     daemon_threads = True
 
@@ -58,20 +58,20 @@ class LiveServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         stop: threading.Event,
         *,
         idle_seconds: float,
-        reads: Collection[Path],
+        reads: Callable[[], object],
     ) -> None:
-        """`reads`: links that another deployment leads elsewhere, such as the program and its configuration."""
+        """`reads`: what this process has read once and goes by, such as which program and configuration."""
         super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening
         self.view, self._stop, self._idle_seconds = view, stop, idle_seconds
-        self._reads = {path: path.resolve() for path in reads}
+        self._reads, self._read = reads, reads()
         self.asked_at = time.monotonic()
 
     def service_actions(self) -> None:
         """Called by serve_forever between two requests."""
         is_idle = time.monotonic() - self.asked_at >= self._idle_seconds
-        if is_idle or any(path.resolve() != before for path, before in self._reads.items()):
+        if is_idle or self._reads() != self._read:
             self._stop.set()
 
 

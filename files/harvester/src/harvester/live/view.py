@@ -18,6 +18,7 @@ LOOK_SECONDS = 0.25
 """A look takes so long at most, and comes so often: a page that asks meanwhile waits for its end."""
 MOST_ROWS = 40
 """Symbols that the list shows at once."""
+NO_SYMBOL = "No symbol is recorded yet: what the rules stand for is looked up before the session."
 
 
 class LiveView:
@@ -63,7 +64,7 @@ class LiveView:
         with self._lock:
             now_ns = self._clock.wall_ns()
             names = self._settings.all_symbols
-            shown = symbol if symbol in names else names[0]
+            shown = symbol if symbol in names else next(iter(names), "")  # rules stand for nothing before a look-up
             found = [name for name in names if like.upper() in name.upper()]
             return {
                 "host": self._settings.host_id,
@@ -74,7 +75,7 @@ class LiveView:
                 "now": now_ns // NS_PER_MS,
                 "recorder": self._news.describe() | {"written": self._news.written_ns // NS_PER_MS},
                 "reading": None if self._is_whole else self._day.read_until_ns // NS_PER_MS,
-                "problem": self._problem,
+                "problem": self._problem or ("" if names else NO_SYMBOL),
                 "symbols": [self._row(name) for name in found[:MOST_ROWS]],
                 "count": len(found),
                 "shown": self._shown(shown, have, now_ns),

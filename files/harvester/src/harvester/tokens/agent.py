@@ -59,6 +59,8 @@ class TokenAgent:
         self._refused: str | None = None
         self._failures = 0
         self._state = "no token yet"
+        self._in_place = ""
+        """What is said while the store holds what was handed over."""
         self._stopping = False
         self._wake = asyncio.Event()
 
@@ -98,6 +100,8 @@ class TokenAgent:
             self._state = "no token has been stored yet"
         elif self._handed_over is None or stored[:2] != self._handed_over[:2]:  # versions may begin again at 1
             self._offer(stored)
+        elif self._refused != stored.version:  # it may have been put back after another
+            self._state, self._refused = self._in_place, None
 
     def restore(self) -> None:
         """Write the handed over file again where it is gone, or is no longer what was written."""
@@ -134,7 +138,7 @@ class TokenAgent:
         self._handed_over, self._refused = stored, None
         self._written = self._noted = self._find()
         expires = to_local(access.expires_at_ns)
-        self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M %Z}"
+        self._state = self._in_place = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M %Z}"
         log.info("token_handed_over", version=stored.version, expires=expires.isoformat())
 
     def _delay_seconds(self) -> float:

@@ -59,7 +59,7 @@ class Told(NamedTuple):
 
 def judge(memory: Memory, sight: Sight, now_ns: int, rules: Rules) -> Memory:
     """The memory after this look: the state, its cause, and in `pending` what is to be done."""
-    looked = replace(memory, first_ns=memory.first_ns or now_ns)
+    looked = _not_ahead(replace(memory, first_ns=memory.first_ns or now_ns), now_ns)
     if sight.unseen:
         return note_hour(_blind(looked, sight.unseen, now_ns, rules), now_ns)
     reading = _read(sight.status, rules)
@@ -76,9 +76,22 @@ def judge(memory: Memory, sight: Sight, now_ns: int, rules: Rules) -> Memory:
     return _tell(seen, acts, _conditions(seen, reading, sight.duplicates, others, now_ns, rules), now_ns)
 
 
+def _not_ahead(memory: Memory, now_ns: int) -> Memory:
+    """What our own clock, which was set back, put into the future was at this moment at the latest."""
+    names = ("first_ns", "good_ns", "beat_ns", "rose_ns")
+    moments = {name: min(at_ns, now_ns) for name in names if (at_ns := getattr(memory, name)) is not None}
+    return replace(
+        memory,
+        **moments,
+        missed_ns=None if (memory.missed_ns or 0) > now_ns else memory.missed_ns,
+        restarts=tuple(min(at_ns, now_ns) for at_ns in memory.restarts),
+        falls=tuple(min(at_ns, now_ns) for at_ns in memory.falls),
+    )
+
+
 def _blind(memory: Memory, why: str, now_ns: int, rules: Rules) -> Memory:
     """Nothing that was told is over, and nothing is done; a long blindness is told itself."""
-    memory = replace(memory, state="unknown", cause=why)
+    memory = replace(memory, state="unknown", cause=why, seen_ns=memory.seen_ns and min(memory.seen_ns, now_ns))
     since_ns = memory.seen_ns or memory.first_ns or now_ns
     if memory.paused or "unseen" in memory.told or now_ns - since_ns < rules.slow_ns:
         return memory
@@ -100,8 +113,6 @@ def _notice(memory: Memory, status: bytes | None, reading: Reading, now_ns: int,
         memory,
         seen_ns=now_ns,
         visible_ns=now_ns if broken else memory.visible_ns,
-        beat_ns=None if memory.beat_ns is None else min(memory.beat_ns, now_ns),
-        rose_ns=None if memory.rose_ns is None else min(memory.rose_ns, now_ns),
         restarts=tuple(at for at in memory.restarts if now_ns - at < DAY_NS),
         falls=tuple(at for at in memory.falls if now_ns - at < HOUR_NS),
     )
@@ -196,13 +207,13 @@ def read_signal(signal: bytes | None) -> tuple[str, int | None]:
 
 
 def _clear(signal: bytes | None, memory: Memory, now_ns: int, rules: Rules) -> list[Act]:
-    """A signal goes when the worker lives and had time to read it, and when it is a day old."""
+    """A signal goes when the worker lives and had time to read it, and when it is a day old, or of the future."""
     if signal is None:
         return []
     _, at_ns = read_signal(signal)
     age_ns = DAY_NS if at_ns is None else now_ns - at_ns
     lives = memory.state == "alive" and (memory.beat_ns or 0) > (at_ns or 0) and age_ns >= rules.slow_ns
-    return [Act(kind="clear", at_ns=now_ns)] if lives or age_ns >= DAY_NS else []
+    return [Act(kind="clear", at_ns=now_ns)] if lives or not -AHEAD_NS <= age_ns < DAY_NS else []
 
 
 def _conditions(

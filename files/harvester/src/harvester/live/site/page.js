@@ -39,9 +39,9 @@ async function ask() {
 }
 
 function draw(shown) {
-  document.title = `${shown.name} ${state.market.toUpperCase()}`;
+  document.title = `${shown.name || state.host} ${state.market.toUpperCase()}`;
   text("title", `${state.host}, ${state.market.toUpperCase()}, ${state.date}`);
-  text("symbol", shown.name);
+  text("symbol", shown.name || "no symbol yet");
   text("price", shown.newest ? shown.newest[1].toFixed(2) : "no price yet");
   text("source", `· bars from ${shown.source}`);
   drawChart(shown);
@@ -73,7 +73,7 @@ function drawStrip(shown) {
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
   const opens = shown.opens, closes = shown.closes, now = hostNow();
-  if (opens === null) { text("gaps", "The market is closed today."); return; }
+  if (opens === null) { text("gaps", shown.name ? "The market is closed today." : ""); return; }
   const at = (ms) => width * (Math.min(Math.max(ms, opens), closes) - opens) / (closes - opens);
   const bar = (from, to, color, top, height) => {
     pen.fillStyle = color;

@@ -37,7 +37,7 @@ class TokenLines(ABC):
         """Whose token this is. Every known one is compared, each in constant time."""
         found = None
         for name, token in self._known:
-            if hmac.compare_digest(token, given.encode("utf-8", "surrogateescape")):
+            if hmac.compare_digest(token, given.encode("utf-8", "surrogatepass")):
                 found = name
         return found
 

@@ -61,7 +61,7 @@ class RepairBook:
     def count(self, kind: str, now_ns: int) -> int:
         """Repairs of a kind that were begun in the last 24 hours."""
         return sum(
-            entry["state"] == "begun" and entry["error_type"] == kind and now_ns - entry["at_ns"] < DAY_NS
+            entry["state"] == "begun" and entry["error_type"] == kind and abs(now_ns - entry["at_ns"]) < DAY_NS
             for entry in self.entries()
         )
 

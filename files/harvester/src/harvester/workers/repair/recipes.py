@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from harvester.workers.repair.kinds import missing_module, words
@@ -49,22 +50,22 @@ def patch(kind: str, sources: Sequence[str], message: str) -> Patched:
     return done
 
 
-def _numbers(names: Sequence[str], change: Callable[[Literal], str | None], what: str, floor: str) -> Recipe:
-    def recipe(sources: Sequence[str], _: str) -> Patched:
-        found, new = False, []
-        for source in sources:
-            changes = []
-            for literal in literals(source):
-                if literal.name in names:
-                    found = True
-                    if (text := change(literal)) is not None:
-                        changes.append((literal, text))
-            new.append(replaced(source, changes))
-        if new != list(sources):
-            return Patched(new)
-        return Patched(new, f"{what} {floor} already" if found else f"no cell gives {what} a number")
-
-    return recipe
+def _numbers(
+    names: Sequence[str], change: Callable[[Literal], str | None], what: str, floor: str, sources: Sequence[str], _: str
+) -> Patched:
+    """Give these names other numbers. `floor`: where `what` is when nothing is left to change."""
+    found, new = False, []
+    for source in sources:
+        changes = []
+        for literal in literals(source):
+            if literal.name in names:
+                found = True
+                if (text := change(literal)) is not None:
+                    changes.append((literal, text))
+        new.append(replaced(source, changes))
+    if new != list(sources):
+        return Patched(new)
+    return Patched(new, f"{what} {floor} already" if found else f"no cell gives {what} a number")
 
 
 def _halved(literal: Literal) -> str | None:
@@ -130,14 +131,14 @@ def _explosion(sources: Sequence[str], message: str) -> Patched:
     return done if done.sources != list(sources) else _TENTH(sources, message)
 
 
-_HALVED = _numbers(BATCH, _halved, "the batch size", f"is at its floor of {BATCH_FLOOR}")
-_TENTH = _numbers(RATE, _tenth, "the learning rate", f"is at its floor of {RATE_FLOOR:g}")
-_CLIPPED = _numbers(CLIP, _clipped, "the limit of gradients", f"is at its floor of {CLIP_FLOOR:g}")
+_HALVED = partial(_numbers, BATCH, _halved, "the batch size", f"is at its floor of {BATCH_FLOOR}")
+_TENTH = partial(_numbers, RATE, _tenth, "the learning rate", f"is at its floor of {RATE_FLOOR:g}")
+_CLIPPED = partial(_numbers, CLIP, _clipped, "the limit of gradients", f"is at its floor of {CLIP_FLOOR:g}")
 RECIPES: dict[str, Recipe] = {
     "OOM": _HALVED,
     "CUDA_ERROR": _HALVED,
     "NAN_LOSS": _TENTH,
     "EXPLODING": _explosion,
     "IMPORT": _install,
-    "TIMEOUT": _numbers(PATIENCE, _doubled, "the timeout", f"is at its ceiling of {PATIENCE_CEILING} s"),
+    "TIMEOUT": partial(_numbers, PATIENCE, _doubled, "the timeout", f"is at its ceiling of {PATIENCE_CEILING} s"),
 }

@@ -1,0 +1,56 @@
+"""Which of two books counts: the one written last, wherever it lies, and whatever the other one is."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harvester.alerts import outbox
+from harvester.alerts.book import Book, BookFile, Entry, Trial
+from harvester.alerts.message import Message, Severity
+from harvester.base.clock import NS_PER_SECOND
+
+TOLD = Entry("disk_full", "recorder", 1, told_ns=5, believed=True)
+
+
+@pytest.mark.parametrize(("on_disk", "in_memory", "counts"), [(7, 6, "disk"), (6, 7, "memory"), (7, None, "disk")])
+def test_the_book_of_the_highest_edition_counts(
+    tmp_path: Path, on_disk: int, in_memory: int | None, counts: str
+) -> None:
+    """A spare that was left behind would end what is so, and tell again what was told."""
+    disk, spare = tmp_path / "book.json", tmp_path / "spare.json"
+    disk.write_bytes(msgspec.json.encode(Book([TOLD], beyond=1, edition=on_disk)))
+    if in_memory is not None:
+        spare.write_bytes(msgspec.json.encode(Book(beyond=2, edition=in_memory)))
+
+    found = BookFile(disk, spare).read()
+
+    assert found.beyond == {"disk": 1, "memory": 2}[counts]
+
+
+@pytest.mark.parametrize("damaged", ["book.json", "spare.json"])
+def test_a_damaged_one_leaves_the_other(tmp_path: Path, damaged: str) -> None:
+    for name in ("book.json", "spare.json"):
+        content = b"{" if name == damaged else msgspec.json.encode(Book(beyond=3, edition=1))
+        (tmp_path / name).write_bytes(content)
+
+    assert BookFile(tmp_path / "book.json", tmp_path / "spare.json").read().beyond == 3
+
+
+class Listener:
+    kind, name, ports = "test", "one", ()
+
+    def send(self, message: Message) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "waits"),
+    [(-1, False), (0, False), (1, True), (900, True), (901, False), (86_400, False)],
+)
+def test_a_pause_after_a_failure_is_of_minutes_also_where_the_clock_was_set_back(ahead_s: int, waits: bool) -> None:
+    now_ns = 1_795_000_000 * NS_PER_SECOND
+    book = Book(trials={"one": Trial(5, now_ns + ahead_s * NS_PER_SECOND)})
+    outbox.put(book, [Message(Severity.CRITICAL, "disk_full", "Nothing is recorded", "")], now_ns)
+
+    assert (outbox.send(book, [Listener()], now_ns, lambda: None) == []) is waits
