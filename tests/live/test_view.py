@@ -1,26 +1,26 @@
-"""What the page shows and its service does in cases of its own: no symbols yet, an index, a connection begun anew."""
+"""What the page shows in cases of their own: no symbols yet, an index, a connection begun anew, moments, rates."""
 
 import json
+import os
 import socket
-import stat
 import sys
-import threading
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.journals import OPEN_NS, HandClock
-from tests.live.conftest import INFY, MINUTE_NS, SBIN, LiveHost, settings_of, sockets
-from tests.storage.lake.sockets import NIFTY, SocketRecorder, book, ids_of
+from tests.live.conftest import DUES, INFY, MINUTE_NS, SBIN, LiveHost, settings_of, sockets
+from tests.live.test_serving import ask
+from tests.storage.lake.sockets import NIFTY, SocketRecorder, book, ids_of, quote, topics_of
 
 from exchange.wire import hsm
-from harvester.base.clock import NS_PER_MS
-from harvester.commands.live import in_force
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.decode.hsm_layout import DEPTH
 from harvester.journal.format import FYERS_TBT
+from harvester.live import due_table
 from harvester.live.due_table import DueTable
 from harvester.live.recorder import RecorderNews
-from harvester.live.server import LiveServer, listen
-from harvester.live.view import LOOK_SECONDS
 from lab.testing import wait_until
 
 
@@ -33,61 +33,6 @@ def test_a_host_whose_rules_were_never_looked_up_has_a_page_that_says_so(tmp_pat
     assert (answer["symbols"], answer["count"], answer["shown"]["name"]) == ([], 0, "")
     assert answer["problem"].startswith("No symbol is recorded yet: what the rules stand for")
     assert answer["shown"].keys() == LiveHost(tmp_path, settings_of(tmp_path), host.clock).answer()["shown"].keys()
-
-
-def test_the_page_of_another_day_has_the_symbols_that_its_rules_stand_for_then(tmp_path: Path) -> None:
-    """Its service reads them at its start, so it ends when a morning's look-up, or a second one, has come."""
-    config, masters = tmp_path / "config.json", tmp_path / "masters"
-    seen = [in_force(config, masters)]
-    for day in ("2026-11-23", "2026-11-24", "2026-11-24"):
-        folder = masters / day
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "new").write_text("{}")
-        (folder / "new").rename(folder / "symbols.json")
-        seen.append(in_force(config, masters))
-
-    assert len(set(seen)) == 4
-    assert in_force(config, None) == in_force(config, None) != seen[-1]
-    other = tmp_path / "other.json"
-    config.symlink_to(other)
-    assert in_force(config, masters) != seen[-1]
-
-
-@pytest.mark.parametrize(
-    ("idle_seconds", "is_another", "ends"), [(600, False, False), (0, False, True), (600, True, True)]
-)
-def test_the_service_ends_when_nobody_looks_or_what_it_has_read_is_another(
-    nse: LiveHost, idle_seconds: float, is_another: bool, ends: bool
-) -> None:
-    stop, path, read = threading.Event(), nse.root / "page.sock", ["r1"]
-    with LiveServer(listen(path), nse.begin(), stop, idle_seconds=idle_seconds, reads=lambda: read[0]) as server:
-        if is_another:
-            read[0] = "r2"
-        server.service_actions()
-
-    assert stop.is_set() == ends
-
-
-def test_nobody_else_on_the_machine_may_connect_to_a_socket_of_ones_own(tmp_path: Path) -> None:
-    listen(tmp_path / "page.sock").close()
-
-    assert stat.S_IMODE((tmp_path / "page.sock").stat().st_mode) == 0o600
-
-
-def test_a_journal_that_is_read_to_its_end_is_looked_at_again_after_a_while(nse: LiveHost) -> None:
-    waits: list[float] = []
-
-    class Stop(threading.Event):
-        def is_set(self) -> bool:
-            return len(waits) == 3
-
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout or 0)
-            return False
-
-    nse.begin().follow(Stop())
-
-    assert waits == [LOOK_SECONDS] * 3
 
 
 def test_an_index_has_prices_and_no_shares(tmp_path: Path) -> None:
@@ -148,6 +93,31 @@ def test_a_symbol_of_which_the_recorder_counts_nothing_yet_has_no_rate_but_zero(
     assert news.of("NSE:NOPE-EQ") == (None, None)
 
 
+def test_a_symbol_that_is_recorded_no_more_has_no_rate_and_the_others_begin_anew(tmp_path: Path) -> None:
+    path, counts = tmp_path / "status.json", ({SBIN: 5, INFY: 1}, {INFY: 2}, {INFY: 7})
+    news = RecorderNews(path)
+    for second, updates in enumerate(counts):
+        at_ns = OPEN_NS + second * NS_PER_SECOND
+        symbols = {name: {"updates": count, "last_recv_ns": at_ns} for name, count in updates.items()}
+        path.write_text(json.dumps({"written_at_ns": at_ns, "symbols": symbols}))
+        news.look(at_ns)
+
+    assert (news.of(SBIN), news.of(INFY).rate) == ((None, None), 5.0)
+
+
+def test_a_rate_is_of_the_last_ten_seconds_and_of_longer_where_the_recorder_said_nothing(tmp_path: Path) -> None:
+    path, rates = tmp_path / "status.json", []
+    news = RecorderNews(path)
+    for second, count in ((0, 0), (1, 100), (12, 111), (13, 113), (23, 123)):
+        at_ns = OPEN_NS + second * NS_PER_SECOND
+        path.write_text(json.dumps({"written_at_ns": at_ns, "symbols": {SBIN: {"updates": count}}}))
+        os.utime(path, ns=(at_ns, at_ns))
+        news.look(at_ns)
+        rates.append(news.of(SBIN).rate)
+
+    assert rates == [None, 100.0, 1.0, 13 / 12, 1.0]
+
+
 def test_what_is_due_is_asked_of_the_command_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = tmp_path / "python"
     command.write_text('#!/bin/sh\necho a warning\necho "{\\"entries\\": [{\\"name\\": \\"$*\\"}]}"\nexit 3\n')
@@ -161,8 +131,89 @@ def test_what_is_due_is_asked_of_the_command_itself(tmp_path: Path, monkeypatch:
     assert table.state == {"entries": [{"name": "-m harvester due --json --config /etc/h.json"}], "problem": ""}
 
 
-def test_a_page_that_is_asked_before_anything_was_read_answers(nse: LiveHost) -> None:
+def test_what_is_due_is_asked_again_and_what_the_command_complains_of_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "python"
+    command.write_text(f"#!/bin/sh\necho x >> {tmp_path}/asked\necho first >&2\necho the disk fails >&2\nexit 1\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(command))
+    monkeypatch.setattr(due_table, "EVERY_SECONDS", 0.001)
+    table = DueTable(Path("/etc/h.json"))
+    table.start()
+    asked = tmp_path / "asked"
+    assert wait_until(lambda: asked.exists() and len(asked.read_text()) > 2, 60)
+    table.stop()
+
+    assert table.state == {"entries": [], "problem": "the disk fails"}
+
+
+def test_a_browser_that_takes_nothing_compressed_gets_the_page_as_it_is(nse: LiveHost) -> None:
     with nse.serving() as path, socket.socket(socket.AF_UNIX) as asking:
         asking.connect(str(path))
-        asking.sendall(b"GET /state HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        assert asking.recv(12) == b"HTTP/1.1 200"
+        asking.sendall(b"GET /page.js HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        head, _, body = asking.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 200") and b"Content-Encoding" not in head
+    assert body.startswith(b'"use strict";')
+
+
+def test_what_a_browser_asks_for_is_what_it_is_shown(nse: LiveHost) -> None:
+    recorder = sockets(nse)
+    for minute in range(3):
+        recorder.at(60 * minute)
+        recorder.entries(0, hsm.update(ids_of(INFY)["sf"], quote(minute)))
+    with nse.serving() as path:
+
+        def shown(**query: str) -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(ask(path, f"/state?{urlencode(query)}")[2])
+            return found
+
+        assert wait_until(lambda: bool(shown(symbol=INFY)["shown"]["points"]), 60)
+        first, other = shown(symbol=INFY, like="inf"), shown()
+        again = shown(symbol=INFY, have=first["shown"]["points_id"])
+
+    assert (first["shown"]["name"], first["count"], len(first["shown"]["points"])) == (INFY, 1, 2)
+    assert (other["shown"]["name"], other["count"]) == (SBIN, 2)
+    assert again["shown"]["points"] is None and again["dues"]["entries"] == DUES
+
+
+def test_moments_are_whole_milliseconds_wherever_they_stand(nse: LiveHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    nse.clock.now_ns = OPEN_NS + 1
+    recorder = sockets(nse)
+    recorder.book50(0, SBIN, 1)
+    nse.say(SBIN)
+    answer = nse.answer(SBIN)
+    shown = answer["shown"]
+    moments = [answer["now"], answer["recorder"]["written"], shown["opens"], shown["closes"], shown["last"]]
+    moments += [each["at"] for each in shown["ladders"]]
+    assert len(moments) == 7 and {type(each) for each in moments} == {int}
+
+    for number in range(600):
+        recorder.quotes(0, SBIN, number)
+    monkeypatch.setattr("harvester.live.view.LOOK_SECONDS", 0)
+    view = nse.begin()
+    assert not view.turn() and view.answer(SBIN, "", "")["reading"] == OPEN_NS // NS_PER_MS
+
+
+@pytest.mark.parametrize("precision", [19, 255])
+def test_a_topic_whose_prices_have_no_scale_is_not_shown_and_hinders_no_other(nse: LiveHost, precision: int) -> None:
+    recorder = sockets(nse)
+    recorder.books(0, SBIN, 2)
+    before = nse.answer(SBIN)["shown"]["ladders"]
+    names = {name.partition("|")[0]: name for name in topics_of([SBIN])}
+    for kind, values in (("dp", book(3)), ("sf", quote(3))):
+        topic = hsm.Topic(names[kind], precision=precision)
+        recorder.entries(0, hsm.snapshot(ids_of(SBIN)[kind], topic, values))
+
+    assert nse.answer(SBIN)["shown"]["ladders"] == before
+
+
+def test_a_level_of_which_no_order_is_known_is_a_level_of_none(nse: LiveHost) -> None:
+    recorder = sockets(nse)
+    few = dict(zip(DEPTH.fields, book(3), strict=True)) | {"bid_ord_1": 0}
+    recorder.entries(0, hsm.update(ids_of(SBIN)["dp"], [*few.values()]))
+
+    [five] = [each for each in nse.answer(SBIN)["shown"]["ladders"] if each["feed"] == "fyers-hsm"]
+
+    assert five["bids"][0] == (799.98, 103, 0)

@@ -176,11 +176,13 @@ def test_secrets_of_its_credentials_are_in_neither_record_nor_log(
 ) -> None:
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials/token").write_text("hush-hush-hush\n")
+    (tmp_path / "credentials/tokens").write_text("one hush-one-hush\n\ttwo hush-two-hush  \n")
     environment["CREDENTIALS_DIRECTORY"] = str(tmp_path / "credentials")
 
-    record = ran(records, environment, job("sh", "-c", 'echo "got $(cat $CREDENTIALS_DIRECTORY/token)"; exit 1'))
+    script = 'cd $CREDENTIALS_DIRECTORY; echo "got $(cat token)"; echo "and $(tail -n 1 tokens)"; exit 1'
+    record = ran(records, environment, job("sh", "-c", script))
 
-    assert record.cause == "it ended with 1: got [redacted]"
+    assert " ".join(record.cause.split()) == "it ended with 1: got [redacted] / and [redacted]"
     assert "hush" not in capfd.readouterr().out
 
 

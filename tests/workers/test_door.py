@@ -18,7 +18,7 @@ from tests.workers.conftest import MovedClock, Place
 from tests.workers.weeks import MINUTE
 
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import forget_secrets
+from harvester.base.redaction import forget_secrets, redact
 from harvester.workers.door.limits import ADDRESSES, Limiter
 from harvester.workers.door.local import make_server, open_service
 from harvester.workers.door.service import Service, handle
@@ -105,12 +105,37 @@ def test_refusals_come_in_their_order(door: Door, method: str, path: str, token:
     assert not (door.place.folder / "inbox").exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "token", "body", "code", "reason"),
+    [
+        ("GET", "/status", "", b"", 403, "forbidden"),
+        ("GET", "/nothing", OLD, b"", 404, "no such thing"),
+        ("PUT", "/status", OLD, b"", 405, "no such thing"),
+        ("POST", "/report_error", OLD, b"x" * (MAX_BYTES + 1), 413, "a report has at most 64 KiB"),
+        ("POST", "/report_error", OLD, b"{", 400, "a report is a JSON object"),
+    ],
+)
+def test_a_worker_reads_why_it_is_refused(
+    door: Door, method: str, path: str, token: str, body: bytes, code: int, reason: str
+) -> None:
+    assert door.ask(method, path, body, token) == (code, {"status": "error", "reason": reason})
+
+
+@pytest.mark.parametrize("event", [{}, {"requestContext": {}}, {"requestContext": {"http": {}}, "headers": None}])
+def test_an_event_without_what_a_request_has_is_refused(door: Door, event: dict[str, Any]) -> None:
+    assert handle(event, door.service)["statusCode"] == 403
+
+
+def test_a_token_that_is_known_is_masked_wherever_it_is_said(door: Door) -> None:
+    assert OLD not in redact(f"a message with {OLD}") and OTHER in redact(OTHER)
+
+
 def test_too_often_comes_before_all_else_and_ends_after_a_minute(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = Door(place, tmp_path, monkeypatch, per_minute=10)
     assert [door.ask("POST", "/report_error", b"{", "no")[0] for _ in range(12)] == [403] * 10 + [429] * 2
-    assert door.ask("GET", "/health")[0] == 429
+    assert door.ask("GET", "/health") == (429, {"status": "error", "reason": "too many requests"})
     assert door.ask("GET", "/health", address="10.0.0.2")[0] == 200
     place.clock.now_ns += MINUTE - 1
     assert door.ask("GET", "/health")[0] == 429

@@ -13,6 +13,7 @@ from harvester.workers.bucket import BucketMailbox
 from harvester.workers.door.bucket import open_service
 from harvester.workers.door.service import handle
 from harvester.workers.mailbox import MailboxError
+from harvester.workers.reports import parse_report
 
 TOKEN, INBOX = "a" * 40, "workers/inbox/colab/"
 
@@ -109,6 +110,18 @@ def test_why_a_report_is_not_kept_stands_in_the_log_and_the_worker_sends_it_agai
 def test_a_token_of_half_a_character_is_nobodys_and_breaks_nothing(bucket: Any, token: str) -> None:
     """JSON has such texts, and the event of a function is JSON."""
     assert Door(bucket).ask("/status", token=token)[0] == 403
+
+
+def test_what_is_too_large_in_a_bucket_is_named(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put_object(Bucket="bucket", Key="box/a.json", Body=b"abcd")
+    monkeypatch.setattr("harvester.workers.mailbox.MAX_BYTES", 3)
+    with pytest.raises(MailboxError, match=r"^s3://bucket/box/a\.json: larger than"):
+        BucketMailbox(bucket, "bucket", "box").read("a.json")
+
+
+def test_a_report_of_an_error_type_alone_has_nothing_else() -> None:
+    found = parse_report(b'{"error_type": "KeyError"}')
+    assert found[1:] == ("", "KeyError", "", "", None, "")
 
 
 def test_the_right_that_a_mailbox_in_a_bucket_lacks_is_named_for_each_verb() -> None:

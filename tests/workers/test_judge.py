@@ -27,6 +27,7 @@ def test_a_death_is_slow_then_silent_and_people_hear_at_the_first_and_third_miss
         (370, "critical", "budget"),
     ]
     assert world.restarts() == [190, 250, 310]
+    assert world.done[-1][1].text.startswith("The worker colab needs a person\n")
     first = world.done[1][1]
     assert first.text == (
         "The worker colab is silent, miss 1\nno sign of life for 90 min. restart 1 of 3 in 24 hours was asked for."
@@ -203,6 +204,7 @@ def test_the_status_of_another_worker_is_nothing_that_anybody_can_judge_by() -> 
     world.run(24 * 60, lambda minute: status(START + minute * MINUTE, minute, worker="kaggle"))
     assert world.memory.state == "unknown"
     assert world.told() == [(100, "warning", "foreign")]
+    assert world.done[-1][1].text.startswith("The mailbox of the worker colab has the status of kaggle\n")
     assert world.restarts() == []
 
 
@@ -212,14 +214,6 @@ def test_a_worker_that_never_wrote_is_missed_ninety_minutes_after_the_first_look
     assert world.states[-1] == (90, "silent")
     assert world.restarts()[0] == 90
     assert "there is none" in world.memory.cause
-
-
-def test_files_of_one_name_are_named_until_each_is_there_once() -> None:
-    world = World()
-    for names in (("a.json", "b.json"), ()):
-        world.see(Sight(status(world.now), duplicates=names))
-    assert world.told() == [(0, "warning", "duplicates"), (0, "clear", "duplicates")]
-    assert "files of one name\na.json, b.json: one of each" in world.done[0][1].text
 
 
 def test_two_overseers_do_not_both_restart() -> None:

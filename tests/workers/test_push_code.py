@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harvester import cli
+from harvester.jobs import code
 from harvester.jobs.code import Secret, find_secrets
 
 SECRETS = {
@@ -124,6 +125,33 @@ def test_a_secret_behind_what_looks_like_a_line_of_git_itself_is_not_pushed(
     assert cli.run(["push-code", str(checkout.folder)]) == 1
     assert f"run.log of commit {checkout.git('rev-parse', 'HEAD')[:10]} has a password" in capsys.readouterr().err
     assert checkout.pushed() == pushed
+
+
+def test_git_asks_nobody_for_a_password_and_speaks_english(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever runs this is not there: a password that is asked for would keep the job waiting for its whole limit."""
+    git = tmp_path / "git"
+    git.write_text('#!/bin/sh\necho "$GIT_TERMINAL_PROMPT, $GIT_SSH_COMMAND, $LC_ALL" >&2\nexit 1\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for script, said in ((None, "0, ssh -oBatchMode=yes, C"), ("#!/bin/sh\nexit 1\n", "it said nothing")):
+        if script:
+            git.write_text(script)
+        assert cli.run(["push-code", str(checkout.folder)]) == 1
+        assert f"{checkout.folder}: git symbolic-ref failed: {said}. Correct" in capsys.readouterr().err
+
+
+def test_a_remote_that_does_not_answer_is_given_up(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nexec sleep 600\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(code, "SECONDS", 0.05)
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    assert "git symbolic-ref was ended after 0.05 s. Is the remote reachable?" in capsys.readouterr().err
 
 
 def test_without_git_and_of_a_folder_that_is_no_checkout_it_is_said_what_to_do(

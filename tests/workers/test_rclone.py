@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from harvester.workers import rclone as module
-from harvester.workers.mailbox import Entry, MailboxError
-from harvester.workers.rclone import OPTIONS, Rclone, RcloneMailbox
+from harvester.workers.mailbox import Entry, Mailbox, MailboxError
+from harvester.workers.places import open_mailbox
+from harvester.workers.rclone import OPTIONS
+from harvester.workers.settings import RcloneSettings
 
 PROGRAM = """#!/bin/sh
 echo "$@" >> {root}/asked
@@ -48,8 +50,8 @@ class Program:
     def copied(self) -> bytes:
         return (self._root / "copied").read_bytes()
 
-    def mailbox(self, place: str = "drive:box") -> RcloneMailbox:
-        return RcloneMailbox(place, Rclone(str(self.path), self._root / "rclone.conf"))
+    def mailbox(self, place: str = "drive:box") -> Mailbox:
+        return open_mailbox(place, RcloneSettings(program=str(self.path), config=self._root / "rclone.conf"))
 
 
 @pytest.fixture

@@ -216,6 +216,32 @@ def test_a_notebook_that_a_person_changed_since_is_not_replaced_by_an_undo(tmp_p
     assert sources((tmp_path / "train.ipynb").read_bytes()) == ["batch_size = 48"]
 
 
+@pytest.mark.parametrize("bounds", [Bounds(None, 3), Bounds("train.ipynb", 0)])
+def test_where_repairs_are_switched_off_a_worker_is_restarted_as_it_is_and_people_read_why(
+    place: Place, bounds: Bounds
+) -> None:
+    place.put("train.ipynb", notebook(["batch_size = 64"]))
+    done = treat(parse_report(json.dumps(REPORT).encode()), FolderMailbox(place.box), place.folder, bounds, 10**18)
+    assert done == Treatment("OOM", "repairs are switched off")
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 64"]
+
+
+def test_a_repair_that_a_crash_cut_short_is_made_once_with_one_copy_of_what_was_there(place: Place) -> None:
+    place.put("train.ipynb", notebook(["batch_size = 64"]))
+    made, box, bounds = parse_report(json.dumps(REPORT).encode()), FolderMailbox(place.box), Bounds("train.ipynb", 3)
+
+    class Dying(FolderMailbox):
+        def put(self, name: str, data: bytes) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        treat(made, Dying(place.box), place.folder, bounds, 10**18)
+    assert [treat(made, box, place.folder, bounds, 10**18).repaired for _ in range(2)] == [True, True]
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"]
+    assert [entry["state"] for entry in RepairBook(place.folder).entries()] == ["begun"]
+    assert len(list(place.folder.glob("*.backup.*"))) == 1
+
+
 def test_a_day_later_a_kind_may_be_repaired_again(tmp_path: Path) -> None:
     (tmp_path / "train.ipynb").write_bytes(notebook(["batch_size = 1024"]))
     box, bounds, day = FolderMailbox(tmp_path), Bounds("train.ipynb", 1), 86_400 * 10**9

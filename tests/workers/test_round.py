@@ -46,7 +46,9 @@ def test_a_report_is_logged_repaired_answered_by_a_signal_and_told_with_the_line
         7,
         "error_report.json",
     )
+    assert (place.folder / "errors").stat().st_mode & 0o777 == 0o750
     done = place.lines("repairs.jsonl")[-1]
+    assert (done["iteration"], done["notebook_id"], done["error_message"]) == (7, "train.ipynb", "CUDA out of memory")
     assert done["patch_applied"] and done["restart_sent"] and done["error_type"] == "OOM"
 
 
@@ -252,7 +254,7 @@ def test_a_restart_command_runs_and_its_failure_is_told(
     place = make_place(restart_command=["sh", "-c", f"echo x >> {ran}; echo {says} >&2; exit 3"])
     place.put("error_report.json", report("ConnectionError", "reset"))
     look_at(place.parts())
-    assert ran.read_text() == "x\n"
+    assert ran.read_text() == "x\n" and place.told()[1][1] == "command"
     assert place.told()[1][2].endswith(f"sh ended with 3: {told}.")
 
 

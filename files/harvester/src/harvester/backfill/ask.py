@@ -20,8 +20,9 @@ from harvester.backfill.plan import Piece
 from harvester.backfill.progress import Progress, RefusedPiece, Reporter
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret
-from harvester.brokers.access import EXPIRED, NO_TOKEN, USED_UP, Access
+from harvester.brokers.access import NO_TOKEN, Access
 from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
 from harvester.calendar.periods import dates_due
@@ -89,6 +90,8 @@ class Asker:
         self._refusals = 0
         """Answers without data, one after the other."""
         self._breaches = 0
+        self._today = to_local(tools.clock.wall_ns()).date()
+        """The day in India of which `progress.sent_today` is."""
         self._avoids_session = False
         """Set by a breach in a session: the rest waits until it is over."""
         self.progress.left = len(self._left)
@@ -134,6 +137,7 @@ class Asker:
             if mono_ns < self._next_mono_ns:
                 await clock.sleep_until(self._next_mono_ns)
                 continue
+            self._check_day(wall_ns)
             outage = access.check_request(wall_ns, mono_ns)
             if outage is None and access.token:
                 self._next_mono_ns = mono_ns + spacing.now_ns
@@ -144,14 +148,9 @@ class Asker:
     async def _wait_out(self, outage: Outage) -> None:
         """Wait for what passes by itself. Raises HarvesterError for what does not."""
         if outage.cause in NO_LOGIN:
-            raise HarvesterError(f"{outage.detail}. Log in (./inv token-push). {AGAIN}")
+            raise _not_logged_in(outage)
         if outage.cause == "blocked":
             raise HarvesterError(f"{outage.detail[:1].upper()}{outage.detail[1:]}. {AGAIN}")
-        if outage == USED_UP and self.progress.sent_today >= self._tools.pace.daily():
-            raise HarvesterError(
-                f"{self.progress.sent_today} requests were sent today, and the sessions' own need the rest of the"
-                f" broker's limit of a day. Run the same command again tomorrow: it asks only for what is missing."
-            )
         await self._hold(outage.detail)
 
     async def _hold(self, why: str) -> None:
@@ -160,6 +159,17 @@ class Asker:
         self._reporter.say(clock.wall_ns())
         await clock.sleep_until(clock.mono_ns() + HOLD_NS)
         self.progress.state, self.progress.why = "asking", ""
+
+    def _check_day(self, wall_ns: int) -> None:
+        """Begin to count anew on another day in India. Raises HarvesterError where a day's share is used up."""
+        today = to_local(wall_ns).date()
+        if today != self._today:
+            self._today, self.progress.sent_today = today, 0
+        if self.progress.sent_today >= self._tools.pace.daily():
+            raise HarvesterError(
+                f"{self.progress.sent_today} requests were sent today, and the sessions' own need the rest of the"
+                f" broker's limit of a day. Run the same command again tomorrow: it asks only for what is missing."
+            )
 
     def _check_disk(self) -> None:
         settings = self._tools.settings
@@ -208,8 +218,7 @@ class Asker:
         """What no data means for the piece, and for the rest. Raises HarvesterError where nothing can go on."""
         log.warning("backfill_refused", symbol=piece.symbol, first=piece.first, last=piece.last, **outage._asdict())
         if outage.cause in NO_LOGIN:
-            said = EXPIRED.detail if outage == EXPIRED else f"the broker refuses the token: {outage.detail}"
-            raise HarvesterError(f"{said[:1].upper()}{said[1:]}. Log in (./inv token-push). {AGAIN}")
+            raise _not_logged_in(outage)
         if outage.cause in ("rate_limited", "blocked"):
             self._left.appendleft(piece)
             self._note_breach(outage)
@@ -251,3 +260,8 @@ class Asker:
                 f" from {piece.first} to {piece.last}: {outage.detail}. Nothing more is asked until somebody has"
                 " looked. Is the app's permission for market data still there (the broker's API dashboard)?"
             )
+
+
+def _not_logged_in(outage: Outage) -> HarvesterError:
+    said = outage.detail if outage.cause == "no_token" else f"the broker refuses the token: {outage.detail}"
+    return HarvesterError(f"{said[:1].upper()}{said[1:]}. Log in (./inv token-push). {AGAIN}")

@@ -74,7 +74,6 @@ async def _work(
     tls = ssl.create_default_context()
     client = FyersRestClient(settings.broker, timeout_seconds=TIMEOUT_SECONDS, tls=tls, clock=clock)
     pace = Pace(settings, calendar)
-    budget = max(0, pace.daily() - reporter.progress.sent_today)
     run = RunInfo(settings.host_id, release_id(), config_hash, {}, dict(enumerate(order.symbols)))
     try:
         folder = journal_of(settings.data_dir)
@@ -83,7 +82,7 @@ async def _work(
                 settings,
                 clock,
                 FyersHistory(client),
-                Access(settings.limits._replace(per_day=budget)),
+                Access(settings.limits._replace(per_day=pace.daily())),
                 pace,
                 HandoverReader(settings.token.handover),
                 writer,

@@ -19,11 +19,6 @@ LOOK_SECONDS = 0.25
 MOST_ROWS = 40
 """Symbols that the list shows at once."""
 NO_SYMBOL = "No symbol is recorded yet: what the rules stand for is looked up before the session."
-NOTHING: dict[str, Any] = {
-    **{"name": "", "last": None, "rate": None, "patience": 0, "source": "nothing yet", "opens": None, "closes": None},
-    **{"points_id": "", "points": [], "newest": None, "gaps": [], "ladders": []},
-}
-"""Of a host whose symbols are rules, before they were looked up for the first time."""
 
 
 class LiveView:
@@ -69,7 +64,7 @@ class LiveView:
         with self._lock:
             now_ns = self._clock.wall_ns()
             names = self._settings.all_symbols
-            shown = symbol if symbol in names else next(iter(names), "")
+            shown = symbol if symbol in names else next(iter(names), "")  # rules stand for nothing before a look-up
             found = [name for name in names if like.upper() in name.upper()]
             return {
                 "host": self._settings.host_id,
@@ -83,7 +78,7 @@ class LiveView:
                 "problem": self._problem or ("" if names else NO_SYMBOL),
                 "symbols": [self._row(name) for name in found[:MOST_ROWS]],
                 "count": len(found),
-                "shown": self._shown(shown, have, now_ns) if shown else NOTHING,
+                "shown": self._shown(shown, have, now_ns),
                 "dues": self._dues.state,
             }
 
