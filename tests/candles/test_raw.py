@@ -97,6 +97,24 @@ def test_only_what_is_new_is_read_again(host: FeedHost) -> None:
     assert host.receipt(kind="raw")["manifest"] != place
 
 
+def test_a_segment_is_read_from_its_begin_however_far_the_one_before_it_was_read(host: FeedHost) -> None:
+    """The place where a reader goes on is in one segment; a recorder that starts anew opens another."""
+    recorder = host.recorder()
+    for number in range(1, 9):
+        recorder.answer(5 * number + 0.1, SBIN, said(*map(bar, range(number))))
+    recorder.writer.sync()
+    assert len(at(host, 41)) == 8
+    read_until = int(host.receipt(kind="raw")["manifest"].partition(":")[2])
+    recorder.stop(42)
+    again = host.recorder()
+    again.answer(45.1, SBIN, said(bar(8)))
+    again.stop(46)
+    newest = max((host.root / "journal" / str(DAY)).glob("*.seg"))
+    assert newest.stat().st_size < read_until
+
+    assert len(at(host, 47)) == 9
+
+
 def test_another_round_is_another_file_however_soon(host: FeedHost) -> None:
     recorder = host.recorder()
     recorder.answer(5.1, SBIN, said(bar(0)))

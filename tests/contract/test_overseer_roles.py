@@ -65,3 +65,66 @@ def test_what_cannot_be_is_refused_in_a_sentence_and_nothing_else(root: Path, tm
         assert CASES[name][1] in " ".join(text.split()), (name, text)
         assert f"{name} stays as it is" in text or f"on {name}" in text
     assert "canary" not in done.stdout
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >> {folder}/said
+case "$*" in
+*show*) printf 'LoadState=loaded\\nActiveState=active\\n' ;;
+*is-enabled*) echo enabled ;;
+esac
+"""
+"""systemd's answers, of units that wait and run."""
+LEFT = ("units/harvester-workers.service", "units/harvester-workers.timer", "units/harvester-worker-door.service")
+NOTES = ("opt/installed.d/overseer.json", "etc/overseer.json")
+OTHERS = ("units/harvester-recorder.service", "opt/installed.d/other.json", "etc/worker-tokens", "etc/config.json")
+
+
+def take_out(root: Path, folder: Path, *options: str) -> str:
+    """The role on this machine, below a folder, for an inventory without workers; what Ansible says."""
+    tools = folder / "bin"
+    tools.mkdir(exist_ok=True)
+    (tools / "systemctl").write_text(SYSTEMCTL.format(folder=folder))
+    (tools / "systemctl").chmod(0o755)
+    play = "- {hosts: localhost, connection: local, gather_facts: false, roles: [overseer]}\n"
+    (folder / "play.yml").write_text(play)
+    given = {
+        "ansible_python_interpreter": sys.executable,
+        "ansible_become": False,
+        "harvester_root_dir": str(folder / "opt"),
+        "harvester_config_dir": str(folder / "etc"),
+        "harvester_settings": {},
+        "__harvester_data_dir": str(folder / "data"),
+        "__overseer_units_dir": f"{folder}/units/",
+    }
+    (folder / "vars.json").write_text(json.dumps(given))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    environment = os.environ | {"ANSIBLE_CONFIG": str(root / "ansible.cfg"), "ANSIBLE_ROLES_PATH": str(root / "roles")}
+    environment["PATH"] = f"{tools}:{environment['PATH']}"
+    command = [program, "--inventory", "localhost,", str(folder / "play.yml"), "-e", f"@{folder}/vars.json", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_a_host_whose_inventory_names_no_workers_any_more_watches_none(root: Path, tmp_path: Path) -> None:
+    """Else it goes on restarting them beside the host that watches them now, and each hour of theirs is due."""
+    for name in (*LEFT, *NOTES, *OTHERS):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+
+    checked = take_out(root, tmp_path, "--check")
+    assert "localhost would watch no workers any more" in checked
+    assert all((tmp_path / name).exists() for name in (*LEFT, *NOTES, *OTHERS))
+
+    said = take_out(root, tmp_path)
+
+    assert "localhost watches no workers any more" in said and "worker-tokens" in said
+    assert [name for name in (*LEFT, *NOTES, *OTHERS) if (tmp_path / name).exists()] == [*OTHERS]
+    asked = (tmp_path / "said").read_text()
+    for unit in ("harvester-workers.timer", "harvester-worker-door.service", "harvester-workers.service"):
+        assert re.search(rf"\bstop '?{unit}", asked), asked
+    for unit in ("harvester-workers.timer", "harvester-worker-door.service"):
+        assert re.search(rf"\bdisable '?{unit}", asked), asked
+    assert asked.rstrip().endswith("daemon-reload")
+    assert "changed=0" in take_out(root, tmp_path)

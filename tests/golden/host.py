@@ -69,6 +69,7 @@ BARE_HOST: dict[str, Any] = {
     "__database_backup_judged": {"rc": 0},
     "__database_backup_now": {"reload": True, "unsettled": ["harvester-deliver-database.timer"], "unknown": []},
     "__overseer_judged": {"rc": 0},
+    "__overseer_found": {"files": []},
     "__overseer_now": {"reload": True, "outdated": [], "unknown": []}
     | {"unsettled": ["harvester-workers.timer", "harvester-worker-door.service"]},
     "__rclone_installed": {"stat": {"exists": False}},

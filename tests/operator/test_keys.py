@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke.context import MockContext
+from invoke.exceptions import Exit
 from throwaway_sshd import Server
 
 from harvester.base.errors import ConfigError
@@ -15,6 +17,7 @@ from runbook.fleet import keys
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import PlaybookError, Target
 from runbook.fleet.ssh import SshConnection, UnreachableError
+from runbook.tasks import hosts as tasks
 
 TARGET = Target(Path("/nowhere"))
 
@@ -150,3 +153,30 @@ def test_an_old_key_that_could_not_be_removed_is_swept_by_the_next_run(host: Hos
 def test_hosts_without_one_common_key_are_refused(host: Host, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not name one"):
         keys.shared_key([host, replace(host, key_file=tmp_path / "other")])
+
+
+@pytest.mark.parametrize("state", ["awake", "asleep"])
+def test_a_host_that_is_left_out_and_has_the_same_key_is_not_locked_out(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is replaced here: h2, which never heard of the new one, would refuse every login from then on."""
+    (tmp_path / "id").touch()
+    chosen, other = (Host(name, name, key_file=tmp_path / "id") for name in ("h1", "h2"))
+    other = replace(other, variables={"harvester_asleep": state == "asleep"})
+    rotated: list[object] = []
+    monkeypatch.setattr(keys, "rotate", lambda *given: rotated.append(given))
+    monkeypatch.setattr(tasks, "hosts_of", lambda _, limit: [chosen] if limit == "h1" else [chosen, other])
+
+    with pytest.raises(Exit) as ended:
+        tasks.rotate_ssh_key(MockContext(), yes=True, limit="h1")
+
+    assert ended.value.code == 2
+    assert rotated == []
+    assert f"h2 logs in with {tmp_path / 'id'} as well, and would be locked out" in str(ended.value.message)
+
+
+def test_a_host_that_is_left_out_and_has_a_key_of_its_own_is_nobodys_concern(tmp_path: Path) -> None:
+    (tmp_path / "id").touch()
+    chosen, other = (Host(name, name, key_file=tmp_path / key) for name, key in (("h1", "id"), ("h2", "other")))
+
+    keys.refuse_others([chosen], [chosen, other])

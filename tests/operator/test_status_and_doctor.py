@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import packaged
 from harvester.config.rules import IndexList
-from runbook.doctor import Severity, hosts, machine
+from runbook.doctor import Severity, aws, hosts, machine
 from runbook.doctor.sessions import check_sessions
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
@@ -88,7 +90,14 @@ def test_a_host_out_of_reach_does_not_hide_the_others(fake_ssh: FakeSsh) -> None
     assert answered.report == REPORT
 
 
-@pytest.mark.parametrize(("ahead", "level"), [(0.0, Severity.OK), (5.0, Severity.WARN), (600.0, Severity.FAIL)])
+@pytest.mark.parametrize(
+    ("ahead", "level"),
+    [
+        (0.0, Severity.OK),
+        *((sign * 5.0, Severity.WARN) for sign in (1, -1)),
+        *((sign * 600.0, Severity.FAIL) for sign in (1, -1)),
+    ],
+)
 def test_a_clock_that_is_off_is_measured(fake_ssh: FakeSsh, ahead: float, level: Severity) -> None:
     host = fake_ssh(f"print(time.time() + {ahead})")
 
@@ -292,3 +301,28 @@ def test_a_disk_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     assert finding.level == Severity.WARN
     assert "--output" in finding.fix
+
+
+def test_a_bucket_that_takes_a_write_without_a_condition_is_named_and_keeps_nothing_of_the_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the look left in the lake would be an object that no manifest names."""
+    kept: set[str] = set()
+
+    class Bucket:
+        def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+            kept.add(Key)
+
+        def delete_object(self, Bucket: str, Key: str) -> None:
+            kept.remove(Key)
+
+    here: Any = SimpleNamespace(
+        account=SimpleNamespace(client=lambda _: Bucket()), names=SimpleNamespace(bucket=lambda _: "b")
+    )
+    monkeypatch.setattr(aws, "bucket_exists", lambda *_: True)
+    monkeypatch.setattr(aws, "read_bucket", lambda *_: {"public_access": aws.BLOCKED, "versioning": "Enabled"})
+
+    [found] = aws.check_bucket(here, "1")
+
+    assert (found.level, found.detail) == (Severity.FAIL, "b took a write without a condition")
+    assert kept == set()

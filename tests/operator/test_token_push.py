@@ -189,3 +189,20 @@ def test_a_token_never_shows_in_a_representation() -> None:
 
     assert isinstance(token, Secret)
     assert token.get_secret_value() not in repr((token, claims))
+
+
+def test_the_token_of_a_store_that_is_gone_is_not_taken_for_yours_because_of_its_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store that is made anew counts from 1: until its agent looks, a host uses the old token of that version."""
+    monkeypatch.setattr(adoption, "ASK_AGAIN_SECONDS", 0.0)
+    asked: list[int] = []
+
+    def ask(hosts: Sequence[Host]) -> list[HostStatus]:
+        asked.append(111 if not asked else 222)
+        report = {"token_version": "ssm:1", "status": {"token": {"state": "ok", "expires_at_ns": asked[-1]}}}
+        return [HostStatus(each.name, report) for each in hosts]
+
+    wanted = {"h1": adoption.Wanted("ssm:1", 222)}
+    assert adoption.wait([host("h1")], wanted, ask=ask, newest=lambda _: "ssm:1", seconds=60) == ()
+    assert asked == [111, 222]

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.journals import DAY
@@ -14,8 +15,12 @@ from harvester.base.market import midnight_ns
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.database import DatabaseSettings, parse_database
+from harvester.database import making
 from harvester.database.copies import remove_old, rows_from, unproven
-from harvester.database.manifests import Backup, Kind, dump_path, keep, log_path, manifest_path
+from harvester.database.dumps import Written
+from harvester.database.log import BackupLog
+from harvester.database.manifests import Backup, Kind, dump_path, find, keep, log_path, manifest_path
+from harvester.database.programs import Program
 from harvester.database.pulled import note_copies, say_copies
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, save
 from harvester.dues.backups import BackupSource
@@ -284,3 +289,47 @@ def test_a_host_has_its_backups_among_what_is_due_until_they_are_taken_out_of_th
     file.write_text(json.dumps({"database": "trading", "tables": [{"name": "s.t"}], "data_dir": str(tmp_path)}))
     assert "backup" in kinds(its_job)
     assert "backup" not in kinds(JobsFile()), "its settings stay on the host, and its jobs do not"
+
+
+@pytest.mark.parametrize("steps", range(3))
+def test_a_removal_that_ends_at_any_step_leaves_no_manifest_without_its_dump(
+    make: Make, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each later run would take that backup for one that can be restored."""
+    settings = make()
+    deliver(settings, back_up(settings, "daily", MONDAY))
+    unlink, done = Path.unlink, list[Path]()
+
+    def dies(path: Path, *, missing_ok: bool = False) -> None:
+        if len(done) == steps:
+            raise KeyboardInterrupt
+        done.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", dies)
+        remove_old(settings, MONDAY + timedelta(days=90))
+
+    assert [each.path for each in find(settings.folder) if not (settings.folder / each.path).exists()] == []
+    assert remove_old(settings, MONDAY + timedelta(days=90)) == ([] if steps else [dump_path("daily", MONDAY)])
+
+
+def test_a_dump_waits_for_a_lock_as_many_milliseconds_as_the_settings_have_seconds_a_thousand_times(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A number is milliseconds: https://www.postgresql.org/docs/current/app-pgdump.html, --lock-wait-timeout."""
+    asked: list[str] = []
+
+    def write(_: Program, __: object, ___: str, options: list[str], ____: Path) -> Written:
+        asked.extend(options)
+        return Written(1, "a" * 64)
+
+    monkeypatch.setattr(making, "write_dump", write)
+    nobody: Any = None
+    program, log = Program(Path("pg_dump"), 16, "16.1"), BackupLog(tmp_path / "log")
+    settings = make(lock_seconds=30)
+    begun = making.Making(nobody, settings, tmp_path, "daily", MONDAY, nobody, "16", program, "UTF8", log)
+
+    begun.dump()
+
+    assert "--lock-wait-timeout=30000" in asked

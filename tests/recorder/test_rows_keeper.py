@@ -1,15 +1,19 @@
 """What keeps the rows in a database coming: pauses, what people are told of trouble and of its end, each time anew."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.journals import DAY, HandClock
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.validation import validate
+from harvester.calendar import TradingCalendar
+from harvester.config.settings import Settings
 from harvester.health.live_rows import PATIENCE_NS, LiveState
-from harvester.postgres.live import FIRST_PAUSE, LAST_PAUSE, LOOK_SECONDS, Keeper
+from harvester.postgres.live import FIRST_PAUSE, LAST_PAUSE, LOOK_SECONDS, Keeper, LiveDelivery
 
 SOON = PATIENCE_NS // 2
 
@@ -92,3 +96,21 @@ def test_a_trouble_is_on_standard_error_once_and_so_is_another_one(
         kept.after(NS_PER_SECOND, trouble)
 
     assert capsys.readouterr().err.splitlines() == ["down", "no such table", "down"]
+
+
+def test_what_came_yesterday_is_not_said_of_today_and_a_start_in_the_day_forgets_nothing(tmp_path: Path) -> None:
+    delivery = {"name": "rows", "kind": "postgres", "place": "file:/dsn", "live": True}
+    content = {"host_id": "h1", "data_dir": str(tmp_path), "symbols": ["NSE:SBIN-EQ"], "feeds": ["fyers-history"]}
+    content |= {"broker": {"app_id": "ABCDE12345-100"}, "candles": {"resolution": 1, "every_seconds": 60}}
+    settings = validate(Settings, {**content, "deliveries": [delivery]})
+
+    def never() -> Any:
+        raise AssertionError("nothing came, so the database is not asked")
+
+    live = LiveDelivery(settings, settings.deliveries[0], TradingCalendar.load, never, HandClock())
+    live.state.date, live.state.watermark = str(DAY), {"SBIN": f"{DAY}T09:59:00+00:00"}
+
+    assert live.turn(DAY) == 0
+    assert live.state.watermark == {"SBIN": f"{DAY}T09:59:00+00:00"}
+    assert live.turn(DAY + timedelta(days=1)) == 0
+    assert (live.state.date, live.state.watermark) == (str(DAY + timedelta(days=1)), {})

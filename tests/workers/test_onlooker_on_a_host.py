@@ -93,3 +93,25 @@ def test_a_second_run_changes_nothing_and_a_check_passes(world: World) -> None:
     for more in ("", " --check --diff"):
         said = world.here(f"ansible-playbook site.yml{more}")
         assert said.code == 0 and changes(said.output) == 0, said.output[-9000:]
+
+
+def test_taken_out_of_its_inventory_it_watches_nobody_and_is_well(world: World) -> None:
+    gone = "ansible-playbook site.yml -e '{\"overseer_settings\": {}}'"
+    checked = world.here(f"{gone} --check --diff")
+    assert checked.code == 0 and "h1 would watch no workers any more" in " ".join(checked.output.split())
+    assert world.host("systemctl is-active harvester-workers.timer").stdout == "active\n"
+
+    said = world.here(gone)
+
+    assert said.code == 0, said.output[-9000:]
+    assert "h1 watches no workers any more" in " ".join(said.output.split())
+    units = world.host("systemctl list-units --all --no-legend 'harvester-worker*'; ls /etc/systemd/system").stdout
+    assert "harvester-worker" not in units, units
+    assert (
+        world.host("ls /etc/harvester/overseer.json /opt/harvester/installed.d/overseer.json", check=False).stdout == ""
+    )
+    assert "colab" not in world.host("/opt/harvester/current/bin/harvester due --json").stdout
+    health = json.loads(world.host("/opt/harvester/libexec/any-release health --json", check=False).stdout)
+    assert next(check for check in health["checks"] if check["name"] == "timers")["ok"]
+    again = world.here(gone)
+    assert again.code == 0 and changes(again.output) == 0, again.output[-9000:]

@@ -188,6 +188,21 @@ def test_an_account_without_the_right_to_data_ends_the_run(host: Host) -> None:
         ask(host, host.order(SINCE), broker)
 
 
+def test_refusals_with_answers_between_them_end_nothing_however_many(host: Host) -> None:
+    """The broker refuses a stretch of each symbol: its answers to the others show that the app's right is there."""
+
+    def now_and_then(symbol: str, first: date, last: date) -> bytes | Outage:
+        refused = first.month in (1, 7)
+        return Outage("bad_response", "HTTP 400: no") if refused else all_of_it(symbol, first, last)
+
+    symbols = ("NSE:A-EQ", "NSE:B-EQ", "NSE:C-EQ", "NSE:D-EQ")
+    broker = Broker(host.clock, now_and_then)
+    progress = ask(host, host.order(SINCE, FRIDAY, "5", *symbols), broker)
+
+    assert {each.symbol for each in progress.refused} == {*symbols}
+    assert len(progress.refused) > asking.MOST_REFUSALS
+
+
 def test_a_disk_that_fills_up_ends_the_run_before_the_recorder_s_reserve(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,17 @@ def shared_key(hosts: Sequence[Host]) -> Path:
     if key is None or not key.exists():
         raise ConfigError(f"There is no key at {key}. Correct ansible_ssh_private_key_file in the inventory.")
     return key
+
+
+def refuse_others(hosts: Sequence[Host], fleet: Iterable[Host]) -> None:
+    """ConfigError where a host of the fleet besides these has their key: it is replaced here, and not there."""
+    key, chosen = shared_key(hosts), {host.name for host in hosts}
+    others = [host.name for host in fleet if host.key_file == key and host.name not in chosen]
+    if others:
+        raise ConfigError(
+            f"{', '.join(others)} logs in with {key} as well, and would be locked out, for that key is replaced here."
+            " Leave --limit out, or first give those hosts another ansible_ssh_private_key_file."
+        )
 
 
 def make_key(path: Path, comment: str) -> None:

@@ -2,7 +2,7 @@
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT, awake_hosts_of, go_by_calendar, play, target_of
+from runbook.tasks.here import ROOT, awake_hosts_of, go_by_calendar, hosts_of, play, target_of
 from runbook.tasks.options import APPLICATION, FORCE, WHERE, agree, operator
 
 
@@ -174,8 +174,11 @@ def rotate_ssh_key(_: Context, yes: bool = False, inventory: str | None = None, 
     """Replace the login key of these hosts; the old one goes when the new one has been seen to work."""
     from runbook.console.terminal import console
     from runbook.fleet import keys
+    from runbook.fleet.inventory import refuse_sleepers
 
-    hosts, target = awake_hosts_of(inventory, limit), target_of(inventory, limit)
+    hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
+    refuse_sleepers((host.name for host in hosts if host.asleep), "rotate the key while they run")
+    keys.refuse_others(hosts, hosts_of(inventory, None) if limit else hosts)
     question = f"Replace {keys.shared_key(hosts)} on {', '.join(host.name for host in hosts)}?"
     agree(question, "Nothing was changed.", yes=yes)
     console().print(f"{keys.rotate(hosts, target)} is a new key; the hosts refuse the old one now.", markup=False)
