@@ -16,6 +16,8 @@ from harvester.base.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS, FAST_WORKERS = 3, 5  # on two cores: many cases wait for clocks and processes
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of one user is made below it
+LEAST_MEMORY = 2 << 30  # bytes that must be free; the fast suites write some 600 MiB
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,25 @@ def choose(fast: bool, names: list[str]) -> list[Suite]:
     return [suite for suite in chosen if not (fast and suite.slow)]
 
 
-def run_suite(suite: Suite, options: list[str], *, capture: bool = False) -> dict[str, Any]:
+def run_suite(
+    suite: Suite, options: list[str], *, capture: bool = False, scratch: Path | None = None
+) -> dict[str, Any]:
     """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "failed", "figures"}.
 
-    With `capture` its output is printed in one piece at its end.
+    With `capture` its output is printed in one piece at its end; with `scratch` its files are below that folder, and
+    removed at its end.
     """
     heading = f"\n== {suite.name}: {suite.proves}"
     install(suite.packages)
     if not capture:
         print(heading, flush=True)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="suite-") as folder:
+    with tempfile.TemporaryDirectory(prefix="suite-", dir=scratch) as folder:
         report = Path(folder) / "figures.json"
         command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--figures={report}", "-rs", *options]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
-        done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
+        env = {**os.environ, "TMPDIR": folder} if scratch else None
+        done = subprocess.run(command, cwd=ROOT, env=env, check=False, **output)  # type: ignore[call-overload]
         nothing = {"cases": 0, "passed": 0, "failed": [], "figures": {}}
         result = json.loads(report.read_text("utf-8")) if report.exists() else nothing
     if capture:
@@ -124,15 +130,22 @@ def install(packages: str) -> None:
     subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *wanted], **quiet)  # type: ignore[call-overload]
 
 
-def run_suites(suites: list[Suite], options: list[str], *, workers: int = WORKERS) -> dict[str, dict[str, Any]]:
+def memory() -> Path | None:
+    """Where files are in memory and a sync costs nothing; None when there is too little of it, as in a container."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_MEMORY else None
+
+
+def run_suites(
+    suites: list[Suite], options: list[str], *, workers: int = WORKERS, scratch: Path | None = None
+) -> dict[str, dict[str, Any]]:
     """The results by name, of pytest with these options. What can runs side by side, and the rest after it."""
     shared = [suite for suite in suites if not suite.alone]
     if len(shared) < 2:
         shared = []
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        together = pool.map(lambda suite: run_suite(suite, options, capture=True), shared)
+        together = pool.map(lambda suite: run_suite(suite, options, capture=True, scratch=scratch), shared)
         results = {suite.name: result for suite, result in zip(shared, together, strict=True)}
-    results |= {suite.name: run_suite(suite, options) for suite in suites if suite not in shared}
+    results |= {suite.name: run_suite(suite, options, scratch=scratch) for suite in suites if suite not in shared}
     return {suite.name: results[suite.name] for suite in suites}
 
 
@@ -151,7 +164,8 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
     """Run the chosen suites, print a table and one closing line, write the JSON report; 0 when all passed."""
     options = [*(["--few"] if fast else []), *(["--long"] if long else [])]
-    results = run_suites(choose(fast, names or []), options, workers=FAST_WORKERS if fast else WORKERS)
+    how: dict[str, Any] = {"workers": FAST_WORKERS, "scratch": memory()} if fast else {}
+    results = run_suites(choose(fast, names or []), options, **how)
     merged = merge(results)
     if report:
         report.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")

@@ -463,6 +463,21 @@ def test_what_goes_by_the_market_runs_from_its_time_on_and_once(
     assert said == (["well: ok", "well is not due now."] if runs else ["well is not due now."] * 2)
 
 
+@pytest.mark.parametrize(
+    ("since_hours", "runs"),
+    [(-48, True), (6.8, True), (6.9, False), (7.0, False), (30.0, False), (31.1, True), (800, True)],
+)
+def test_a_job_that_was_put_here_by_a_clock_which_was_ahead_runs_all_the_same(
+    since_hours: float, runs: bool, host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seven hours after the opening. One of today or so is of a clock that was set, or of a deploy under way."""
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: OPEN_NS + 7 * HOUR_NS)
+    os.utime(host / "jobs/well/since", ns=(OPEN_NS + int(since_hours * HOUR_NS),) * 2)
+
+    assert cli.run(["job", "run", "well", "--if-due"]) == 0
+    assert capsys.readouterr().out.strip() == ("well: ok" if runs else "well is not due now.")
+
+
 def test_a_job_that_is_not_there_is_answered_with_those_that_are(
     host: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

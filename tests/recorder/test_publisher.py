@@ -1,6 +1,7 @@
 """The status file: how often it is written, in which steps, and that they make what one would."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Coroutine
 from pathlib import Path
@@ -164,3 +165,27 @@ def test_a_file_that_cannot_be_written_is_said_once_each_time(tmp_path: Path) ->
         (folder / "status.json").unlink(missing_ok=True)
 
     assert said == [["status_not_written"], [], [], [], ["status_not_written"], []]
+
+
+@pytest.mark.parametrize(
+    "end", [RuntimeError("a defect of ours"), asyncio.CancelledError()], ids=["defect", "cancelled"]
+)
+def test_a_file_whose_assembly_ended_badly_is_assembled_again(tmp_path: Path, end: BaseException) -> None:
+    path = tmp_path / "status.json"
+    publisher, clock = make(path)
+    feed = Feed("fyers-hsm", 0, MANY, SymbolCounters())
+    recorder = Recorder(feed)
+
+    def fail(symbol: str) -> SymbolCounters:
+        raise end
+
+    for count in (fail, type(feed).count.__get__(feed)):
+        feed.count = count  # type: ignore[method-assign]
+        publisher(recorder)  # type: ignore[arg-type]
+        clock.now_ns += MANY_EVERY_NS + NS_PER_SECOND
+        for work in recorder.work:
+            with contextlib.suppress(type(end)):
+                asyncio.run(work)  # type: ignore[arg-type]
+        recorder.work.clear()
+
+    assert path.exists()

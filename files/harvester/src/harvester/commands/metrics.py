@@ -83,7 +83,8 @@ def _publish_rows(client: Any, settings: "Settings", name: str, wall_ns: int) ->
         token = str(read_status(settings.status_file).get("token", {}).get("version") or "")
     except UnhealthyError:
         token = ""
-    found = [*measure_rows(state, open_tickers(settings, wall_ns), read_row_count(folder), token, wall_ns)]
+    last = read_row_count(folder)
+    found = [*measure_rows(state, open_tickers(settings, wall_ns), last, token, wall_ns)]
     publish_rows(client, str(chosen.environment), chosen.also_as, found)
-    keep_row_count(folder, count_rows(state, token))
+    keep_row_count(folder, count_rows(state, token, last))
     return [each.metric for each in found]

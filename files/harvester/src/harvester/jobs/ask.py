@@ -9,6 +9,7 @@ from harvester.jobs.model import Job
 from harvester.jobs.records import Records
 from harvester.jobs.schedule import Hours
 
+DAY_NS = 86_400 * NS_PER_SECOND
 EARLY_NS = 5 * NS_PER_SECOND
 """A timer's clock is systemd's; a run that begins so little before its time is of it."""
 
@@ -19,6 +20,8 @@ def is_due(job: Job, records: Records, hours: Callable[[date], Hours | None], no
         since_ns = records.since_ns()
     except FileNotFoundError:
         return False  # the deploy that brings it is under way
+    if since_ns > now_ns + DAY_NS:
+        since_ns = 0  # it was put here by a clock that was ahead
     today = to_local(now_ns).date()
     days = [today - timedelta(days=1), today]
     passed = [

@@ -74,9 +74,9 @@ def measure_rows(
             yield TickerMetric(ticker, Metric("TokenRefreshEvents", 1, "Count"))
 
 
-def count_rows(state: LiveState, token: str) -> RowCount:
-    """What is counted so far."""
-    return RowCount(state.started_at_ns, state.fetched, token)
+def count_rows(state: LiveState, token: str, last: RowCount | None) -> RowCount:
+    """What is counted so far; of a token that is not known now, the version that was known last."""
+    return RowCount(state.started_at_ns, state.fetched, token or (last.token if last else ""))
 
 
 def read_row_count(folder: Path) -> RowCount | None:
