@@ -108,10 +108,11 @@ def test_a_proof_that_fails_is_quoted(script: str, words: str, monkeypatch: pyte
     assert prove(Proof(command=("sh", "-c", script)), OPEN_NS, {"PATH": "/usr/bin:/bin"}, "/") == ("unproven", words)
 
 
-def test_a_proof_without_a_word_is_one() -> None:
+def test_a_proof_without_a_word_is_one(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin"}
     assert prove(Proof(command=("true",)), OPEN_NS, environment, "/") == ("ok", "its proof ended with 0")
     assert prove(Proof(command=("sh", "-c", "echo a; echo b")), OPEN_NS, environment, "/") == ("ok", "a")
+    assert prove(Proof(command=("pwd",)), OPEN_NS, environment, str(tmp_path)) == ("ok", str(tmp_path)), "as the job"
 
 
 def test_the_hours_of_a_job_are_those_of_the_phases_that_the_host_records() -> None:

@@ -80,6 +80,8 @@ def test_a_job_is_not_due_before_it_came_to_the_host(records: Records, tmp_path:
 def test_a_wish_that_is_no_moment_is_taken_away_and_granted_to_nobody(
     records: Records, tmp_path: Path, noted: str, granted: bool
 ) -> None:
+    records.ask(5)
+    assert (tmp_path / "copy" / ASKED).stat().st_mode & 0o777 == 0o644, "who runs the job reads what its operator asks"
     (tmp_path / "copy" / ASKED).write_text(noted)
 
     assert records.take_asked(6) == granted

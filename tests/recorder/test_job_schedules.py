@@ -19,6 +19,12 @@ CALENDAR = TradingCalendar.load()
 ORDINARY, HOLIDAY, MUHURAT, LATER = date(2026, 11, 30), date(2026, 12, 25), date(2026, 11, 8), date(2026, 12, 8)
 
 
+@pytest.fixture(autouse=True)
+def read_anew() -> None:
+    """A schedule is read once in a process; here each test reads it itself."""
+    read_schedule.cache_clear()
+
+
 def hours(day: date) -> Hours | None:
     return hours_of([CALENDAR], day, CalendarSettings().phases)
 
@@ -140,6 +146,9 @@ def elapses(calendar: str, begin: datetime, count: int) -> list[int]:
             ["nse_cash", "nse_cash_other", "nse_fo"],
         ),
         ({"symbols": ["MCX:GOLD26DECFUT"], "hsm": None}, ["mcx", "mcx_agri_global", "mcx_agri"]),
+        ({"hsm": {"symbols": ["NSE:NIFTY26DECFUT"]}, "candles": {"symbols": []}}, ["nse_fo"]),
+        ({"candles": {"symbols": ["NSE:NIFTY26DECFUT"]}}, ["nse_fo"]),
+        ({"hsm": {"index_symbols": ["NSE:NIFTY50-INDEX"]}}, ["nse_cash", "nse_cash_other"]),
     ],
 )
 def test_a_symbol_may_turn_out_to_be_of_any_segment_of_its_exchange_and_kind(

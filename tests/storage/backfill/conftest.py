@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tests.journals import HandClock
 from tests.recorder.fakes import make_settings
 
@@ -164,6 +165,13 @@ def ask(host: Host, order: Order, broker: Broker) -> Progress:
         calendars = calendars_of(host.settings, host.calendar, order.symbols)
         asyncio.run(Asker(tools, order, pieces, calendars, reporter).run())
     return reporter.progress
+
+
+@pytest.fixture(autouse=True)
+def logs_of_this_test() -> Iterator[None]:
+    """A command that logs writes to the output of the process that it was configured in: here that of its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

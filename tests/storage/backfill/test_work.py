@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from msgspec.structs import replace
 from tests.storage.backfill.conftest import EVENING, FRIDAY, HOST, INFY, MONDAY, SBIN, Broker, Host, ask, candle, said
 
 from harvester.backfill import answers, spool, work
+from harvester.backfill.ask import AT_ONCE
+from harvester.backfill.check import check_history
+from harvester.backfill.order import FIRST_DAY, FOLDER, first_day_asked, is_same, load_order, make_order, save_order
 from harvester.backfill.pace import LOOK_NS, Pace
 from harvester.backfill.progress import Progress, RefusedPiece, Reporter, load_progress
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.errors import HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.market import midnight_ns
 from harvester.journal.reader import control_of, read_segment
 from harvester.ledger.outage import Outage
@@ -173,3 +177,73 @@ def test_answers_of_more_days_than_fit_into_memory_come_out_the_same(
 
     assert host.build().rows == 3
     assert flushes == [2 * answers.HEIGHT * 8, 2 * answers.HEIGHT * 8, 0]
+
+
+def test_so_many_requests_are_on_their_way_at_once_and_no_more(host: Host) -> None:
+    """Each takes as long as ten pauses between two requests."""
+    flying, most = 0, 0
+    broker = Broker(host.clock, lambda symbol, first, last: said(candle(first, 0), candle(last, 0)))
+    fetch = broker.fetch
+
+    async def slow(*words: Any) -> Any:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        for _ in range(40):
+            await asyncio.sleep(0)
+        flying -= 1
+        return await fetch(*words)
+
+    broker.fetch = slow  # type: ignore[method-assign]
+    progress = ask(host, host.order(MONDAY.replace(month=1)), broker)
+
+    assert most == AT_ONCE
+    assert (progress.asked, progress.left) == (len(broker.asked), 0)
+    assert progress.bytes == sum(len(said(candle(MONDAY, 0), candle(MONDAY, 0))) for _ in broker.asked)
+
+
+def test_a_certificate_that_is_damaged_is_named_with_what_restores_it(host: Host) -> None:
+    host.answer((SBIN, MONDAY, MONDAY, said(candle(MONDAY, 0))))
+    host.build()
+    [entry] = host.manifest(MONDAY).find("certificate")
+    (host.lake / entry.path).write_bytes(b"{")
+
+    with pytest.raises(HarvesterError, match=rf"{entry.path}: the certificate cannot be read \(.+\)\. Restore it from"):
+        host.left(host.order())
+
+
+def test_rows_that_are_there_twice_are_found(host: Host) -> None:
+    host.answer((SBIN, MONDAY, MONDAY, said(candle(MONDAY, 0), candle(MONDAY, 1))))
+    host.build()
+    files = host.manifest(MONDAY).files
+
+    assert check_history(host.lake, host.certificate(MONDAY), [*files, *files]) == [
+        "2 rows are there twice", f"{SBIN}, resolution 5: recorded is 2, counted 4",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("days", "refused"), [(40, False), (41, True)])
+def test_bars_of_seconds_are_asked_for_of_forty_days_at_most(host: Host, days: int, refused: bool) -> None:
+    today = date(2026, 11, 24)
+    last = today - timedelta(days=days)
+    if refused:
+        with pytest.raises(ConfigError, match=f"--until {last}: the broker has bars of seconds of the last 30"):
+            make_order(last, last, "5S", (SBIN,), EVENING)
+        return
+    order = make_order(date(2026, 1, 1), last, "5S", (SBIN,), EVENING)
+    assert first_day_asked(order) == last
+    assert first_day_asked(make_order(date(2010, 1, 1), last, "5", (SBIN,), EVENING)) == FIRST_DAY
+
+
+def test_an_order_that_cannot_be_kept_or_read_is_named(host: Host) -> None:
+    path = host.settings.data_dir / FOLDER / "order.json"
+    path.mkdir(parents=True)
+    with pytest.raises(
+        HarvesterError, match=rf"^{path}: the order cannot be written \(.+\)\. Its folder is the recorder"
+    ):
+        save_order(host.settings.data_dir, host.order())
+    with pytest.raises(HarvesterError, match=rf"^{path}: the order cannot be read \(Is a directory\)\. Give the order"):
+        load_order(host.settings.data_dir)
+    order = host.order()
+    later = replace(order, ordered_ns=order.ordered_ns + 1)
+    assert is_same(order, later) and not is_same(order, None) and not is_same(order, host.order(resolution="D"))
