@@ -56,7 +56,8 @@ def test_code_is_pushed_and_again_and_the_remote_has_it(checkout: Checkout, caps
     checkout.commit("b.py", "x = 1")
     assert cli.run(["push-code", str(checkout.folder)]) == 0
     assert checkout.pushed() == checkout.git("rev-parse", "HEAD")
-    assert capsys.readouterr().out.endswith(f"main at {checkout.git('rev-parse', '--short', 'HEAD')} is in origin\n")
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == f"main at {checkout.git('rev-parse', '--short', 'HEAD')} is in origin"
 
 
 @pytest.mark.parametrize("name", SECRETS)
