@@ -286,3 +286,16 @@ def test_a_token_that_the_broker_could_not_be_asked_about_is_unproven_until_an_a
     assert access.unproven == "", "an answer of another kind"
     access.note_result(result(4, cause), Token(Secret("old"), "file:0", 0))
     assert access.unproven == "", "of another token"
+
+
+@pytest.mark.parametrize("before", [None, "timeout", "token_refused"], ids=["proven", "unproven", "refused"])
+def test_what_was_said_of_the_token_before_says_nothing_of_a_new_one(access: Access, before: Cause | None) -> None:
+    access.note_result(result(0, before, 401 if before == "token_refused" else 200), TOKEN)
+    assert access.check_connection(WALL, SECOND) is None or before == "token_refused"
+    newer = TOKEN._replace(version="file:2")
+
+    access.adopt(newer)
+
+    assert (access.unproven, access.token_state(WALL), access.check_connection(WALL, SECOND)) == ("", "ok", None)
+    access.note_result(result(SECOND, "disconnect"), newer)
+    assert access.unproven == "disconnect: detail", "nobody was asked about this one yet"

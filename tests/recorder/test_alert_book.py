@@ -5,9 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harvester.alerts import outbox
-from harvester.alerts.book import Book, BookFile, Entry, Trial
-from harvester.alerts.message import Message, Severity
+from harvester.alerts import outbox, rules
+from harvester.alerts.book import WINDOW_SECONDS, Book, BookFile, Entry, Trial
+from harvester.alerts.message import REPEAT_SECONDS, Message, Severity
+from harvester.alerts.notice import Notice
 from harvester.base.clock import NS_PER_SECOND
 
 TOLD = Entry("disk_full", "recorder", 1, told_ns=5, believed=True)
@@ -54,3 +55,30 @@ def test_a_pause_after_a_failure_is_of_minutes_also_where_the_clock_was_set_back
     outbox.put(book, [Message(Severity.CRITICAL, "disk_full", "Nothing is recorded", "")], now_ns)
 
     assert (outbox.send(book, [Listener()], now_ns, lambda: None) == []) is waits
+    assert ("one" in book.trials) is waits, "a success ends the pause"
+
+
+def test_a_storm_that_is_over_is_forgotten_with_all_that_it_held_back() -> None:
+    """The window grows while it lasts; afterwards a single notice is told at once, and alone, as before it."""
+    book, second = Book(), NS_PER_SECOND
+    told: dict[int, list[str]] = {}
+
+    def look(at_s: int, *causes: str) -> None:
+        for cause in causes:
+            rules.raise_notice(book, Notice(Severity.WARNING, cause, "unit", "h1", cause), at_s * second)
+        messages, entries = rules.decide(book, at_s * second, repeating=False)
+        if messages:
+            told[at_s] = [entry.cause for entry in entries]
+
+    look(1_000, "a", "b", "c")
+    look(1_030, "d")
+    look(1_060)
+    assert told == {1_000: ["a"], 1_060: ["b", "c", "d"]}
+    assert book.window_seconds > WINDOW_SECONDS
+    look(1_060 + book.window_seconds, "e")
+    assert book.window_seconds == WINDOW_SECONDS
+    look(1_300, "f")
+    again = 1_060 + REPEAT_SECONDS[Severity.WARNING]
+    look(again, "b", "g")
+
+    assert {at_s: causes for at_s, causes in told.items() if at_s > 1_060} == {1_170: ["e"], 1_300: ["f"], again: ["b"]}

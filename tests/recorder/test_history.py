@@ -8,7 +8,7 @@ from tests.recorder.fakes import FakeClock
 from tests.recorder.gap_records import closed, opened
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.capture.history import DayHistory
+from harvester.capture.history import DayHistory, ReplayedFeed
 from harvester.journal.format import FYERS_HSM, FYERS_REST, Poll, RunInfo, encode_poll
 from harvester.journal.writer import JournalWriter
 from harvester.ledger.gaps import Gap
@@ -83,3 +83,16 @@ def test_the_gaps_of_a_feed_that_is_used_no_more_end(tmp_path: Path, cause: Caus
     assert feed.leave(NOW + 90) == [closed("old-1", ends_ns)]
     assert (feed.opened, feed.accounted) == ({}, {"A": ends_ns})
     assert feed.leave(NOW + 95) == []
+
+
+def test_a_connection_whose_end_was_not_kept_ends_with_the_next_of_its_stream() -> None:
+    """While a journal takes nothing for long, records are dropped: what came is seen up to its last message."""
+    feed = ReplayedFeed()
+    feed.connect({"stream": 0, "symbols": ["A", "B"]})
+    feed.last_ns[0] = 5
+    feed.connect({"stream": 0, "symbols": ["B", "C"]})
+    assert feed.accounted == {"A": 5, "B": 5}
+    feed.last_ns[0] = 9
+    feed.end_run()
+
+    assert feed.accounted == {"A": 5, "B": 9, "C": 9}

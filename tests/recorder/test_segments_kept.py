@@ -65,6 +65,10 @@ def test_where_symbols_has_none_with_hours_a_sentence_says_so(tmp_path: Path) ->
 
     with pytest.raises(ConfigError, match=f"{FUTURE} belong to the segment nse_fo"):
         refuse_without_hours(settings, TradingCalendar.load(file))
+    named["rules"] = [{"underlying": "NIFTY"}]
+    settings = make_settings(tmp_path, calendar={"file": str(file)}, **named)
+    what = refuse_without_hours(settings, TradingCalendar.load(file))
+    assert what.settings.all_symbols == (INDEX,), "tomorrow rules may stand for others"
 
 
 def reassign(tmp_path: Path) -> tuple[Any, Reassignment]:

@@ -336,3 +336,21 @@ def test_a_signal_of_a_clock_that_was_ahead_does_not_lie_there_until_its_time() 
     set_back(world)
     world.run(60, beats())
     assert world.signal is None
+
+
+def test_a_worker_that_never_showed_itself_is_silent_as_soon_after_our_clock_was_set_back() -> None:
+    world = World(minute=MONTH)
+    world.run(20, lambda _: None)
+    now = set_back(world)
+    world.run(120, lambda _: None)
+    assert (now + 90, "silent") in world.states
+
+
+@pytest.mark.parametrize(("ahead_s", "stays"), [(0, True), (119, True), (120, True), (121, False), (86_400, False)])
+def test_a_signal_of_another_clock_may_be_two_minutes_ahead(ahead_s: int, stays: bool) -> None:
+    at_ns = START + ahead_s * 10**9
+    signal = json.dumps({"requested_by": "host-2", "requested_at": stamp(at_ns)}).encode()
+
+    after = judge(Memory(), Sight(status(START), signal), START, RULES)
+
+    assert [act.kind for act in after.pending if act.kind == "clear"] == ([] if stays else ["clear"])

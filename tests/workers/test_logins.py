@@ -76,7 +76,7 @@ def test_a_store_that_is_emptied_later_costs_nothing_and_a_first_token_that_is_l
 @pytest.mark.parametrize("text", ["1//refresh", "[]", '{"access_token": "ya29.x"}', '{"refresh_token": ""}'])
 def test_a_token_that_could_not_be_refreshed_is_refused_and_named_by_no_part_of_it(logins: Logins, text: str) -> None:
     logins.store(text)
-    with pytest.raises(ConfigError, match="no JSON object with a refresh_token") as refused:
+    with pytest.raises(ConfigError, match="The token of rclone's remote drive is no JSON object with a") as refused:
         take_logins(logins.settings)
     assert text not in str(refused.value)
     assert logins.config.read_text() == CONFIG

@@ -10,7 +10,7 @@ from tests.readers.venv import making
 from harvester.base.clock import SystemClock
 from harvester.base.validation import validate
 from harvester.workers.bucket import BucketMailbox
-from harvester.workers.mailbox import MAX_BYTES, FolderMailbox, Mailbox, MailboxError, bounded, duplicates, take
+from harvester.workers.mailbox import MAX_BYTES, Entry, FolderMailbox, Mailbox, MailboxError, bounded, duplicates, take
 from harvester.workers.places import open_mailbox
 from harvester.workers.rclone import Rclone, RcloneMailbox, explain
 from harvester.workers.round import look_at, parts_of
@@ -83,9 +83,20 @@ def test_a_bucket_that_is_not_there_cannot_be_seen(bucket: Any) -> None:
 
 def test_a_folder_that_is_not_there_cannot_be_seen(tmp_path: Path) -> None:
     box = FolderMailbox(tmp_path / "nowhere")
-    for verb in (box.look, lambda: box.read("a"), lambda: box.put("a", b"")):
-        with pytest.raises(MailboxError, match="No such file or directory"):
+    for verb, what in (
+        (box.look, "cannot be looked at"),
+        (lambda: box.read("a"), "cannot be read"),
+        (lambda: box.put("a", b""), "a cannot be written"),
+    ):
+        with pytest.raises(MailboxError, match=rf"nowhere: {what} \(No such file or directory\)"):
             verb()
+    (tmp_path / "a").mkdir()
+    with pytest.raises(MailboxError, match=rf"^{tmp_path}: a cannot be removed \(.+\)\. Correct the folder"):
+        FolderMailbox(tmp_path).clear("a")
+
+
+def test_of_files_of_one_name_the_name_is_said_once() -> None:
+    assert duplicates([Entry(name, 1, str(at)) for at, name in enumerate("cabac")]) == ["a", "c"]
 
 
 def test_a_place_says_which_mailbox_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_what_is_put_comes_as_it_is_and_no_copy_of_it_stays(program: Program) ->
 def test_a_file_is_right_below_its_place(program: Program, place: str, target: str) -> None:
     program.mailbox(place).clear("a")
 
-    assert program.asked()[-1] == target
+    assert program.asked()[-3:] == ["--retries", "1", target]
 
 
 def test_a_file_that_is_not_there_is_none_and_is_removed_already(program: Program) -> None:
@@ -111,6 +111,13 @@ def test_why_a_verb_failed_is_said_of_each(program: Program) -> None:
     ):
         with pytest.raises(MailboxError, match=rf"^drive:box: {what}: its login is not good any more\. Log in again"):
             verb()
+
+
+def test_what_rclone_says_in_other_bytes_is_said_as_far_as_it_is_text(program: Program, tmp_path: Path) -> None:
+    program.fail(1)
+    (tmp_path / "says").write_bytes(b"2026/11/30 ERROR : caf\xe9 is closed\n")
+    with pytest.raises(MailboxError, match=r"^drive:box: cannot be looked at: caf. is closed\.$"):
+        program.mailbox().look()
 
 
 def test_a_program_that_never_answers_keeps_no_worker_waiting(

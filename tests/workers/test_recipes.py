@@ -3,6 +3,7 @@
 import pytest
 
 from harvester.workers.bucket import BucketMailbox
+from harvester.workers.repair import recipes
 from harvester.workers.repair.recipes import Patched, patch
 from harvester.workers.repair.source import cell_magic, literals, replaced
 
@@ -26,6 +27,7 @@ MISSING = "ModuleNotFoundError: No module named 'yaml'"
         ("EXPLODING", "max_grad_norm = 0.1; lr = 1.0", "max_grad_norm = 0.1; lr = 1.0e-01"),
         ("TIMEOUT", "f(request_timeout=30, REQUEST_TIMEOUT=2.5)", "f(request_timeout=60, REQUEST_TIMEOUT=5)"),
         ("TIMEOUT", "request_timeout = 599", "request_timeout = 600"),
+        ("TIMEOUT", "request_timeout = 1; REQUEST_TIMEOUT = 0.5", "request_timeout = 2; REQUEST_TIMEOUT = 1"),
         ("IMPORT", "import yaml", "!pip install -q PyYAML  # Auto-Repair\nimport yaml"),
     ],
 )
@@ -44,7 +46,7 @@ def test_a_recipe_changes_its_numbers_and_nothing_else(kind: str, before: str, a
         ("OOM", "batch_size = 12.5", "the batch size is at its floor of 8 already", False),
         ("NAN_LOSS", "lr = 1e-7", "the learning rate is at its floor of 1e-07 already", False),
         ("TIMEOUT", "request_timeout = 600", "the timeout is at its ceiling of 600 s already", False),
-        ("TIMEOUT", "request_timeout = 0", "the timeout is at its ceiling of 600 s already", False),
+        ("TIMEOUT", "request_timeout = 0.0", "the timeout is at its ceiling of 600 s already", False),
         ("IMPORT", "%%bash\nls", "no cell can take a line", True),
         ("IMPORT", "!pip install -q PyYAML  # Auto-Repair", "PyYAML is installed by it already", True),
         ("DISK", "batch_size = 128", "for this kind nothing is changed", False),
@@ -54,10 +56,21 @@ def test_a_recipe_that_changes_nothing_says_why(kind: str, source: str, why: str
     assert patch(kind, [source], MISSING) == Patched([source], why, hopeless)
 
 
-@pytest.mark.parametrize("message", ["ModuleNotFoundError: No module named 'mine'", "ImportError"])
-def test_a_module_that_is_on_no_list_is_not_installed(message: str) -> None:
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("ModuleNotFoundError: No module named 'mine'", "is not on the list of what may be installed"),
+        ("ImportError", "it names no module"),
+    ],
+)
+def test_a_module_that_is_on_no_list_is_not_installed(message: str, why: str) -> None:
     found = patch("IMPORT", ["import mine"], message)
-    assert (found.sources, found.hopeless) == (["import mine"], True) and found.why
+    assert (found.sources, found.hopeless) == (["import mine"], True) and found.why.endswith(why)
+
+
+def test_a_change_that_does_not_compile_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(recipes.RECIPES, "OOM", lambda cells, _: Patched(["x = ("]))
+    assert patch("OOM", ["x = 1"], "") == Patched(["x = 1"], "the change does not compile, so it was not made")
 
 
 def test_a_key_of_any_letters_is_a_name() -> None:

@@ -61,6 +61,7 @@ class World:
             self.states.append((self.minute, self.memory.state))
         for act in self.memory.pending:
             self.done.append((self.minute, act))
+            assert act.kind != "tell" or act.severity == "clear" or self.rules.worker in act.text.splitlines()[0]
             if act.kind == "signal":
                 asked = {"requested_by": self.rules.overseer, "requested_at": stamp(act.at_ns), "reason": act.cause}
                 self.signal = json.dumps(asked).encode()

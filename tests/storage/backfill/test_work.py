@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+import ssl
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +17,13 @@ from harvester.backfill.ask import AT_ONCE
 from harvester.backfill.check import check_history
 from harvester.backfill.order import FIRST_DAY, FOLDER, first_day_asked, is_same, load_order, make_order, save_order
 from harvester.backfill.pace import LOOK_NS, Pace
+from harvester.backfill.pending import spoken_for
 from harvester.backfill.progress import Progress, RefusedPiece, Reporter, load_progress
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.market import midnight_ns
+from harvester.base.release import release_id
+from harvester.journal.format import BackfillAnswer
 from harvester.journal.reader import control_of, read_segment
 from harvester.ledger.outage import Outage
 
@@ -32,6 +36,7 @@ class Network:
         self.timeout, self.open = 0.0, 0
 
     def client(self, _: Any, *, timeout_seconds: float, tls: Any, clock: Any) -> "Network":
+        assert isinstance(tls, ssl.SSLContext) and tls.verify_mode == ssl.CERT_REQUIRED
         self.timeout, self.open = timeout_seconds, self.open + 1
         return self
 
@@ -63,6 +68,36 @@ def test_a_run_keeps_what_came_in_a_journal_that_says_whose_it_is(host: Host, ne
     assert (header["streams"], header["candles"]) == ({}, {"0": SBIN, "1": INFY})
     assert network.timeout == work.TIMEOUT_SECONDS
     assert host.build().days == 5 and host.left(host.order()) == []
+
+
+def test_who_looks_before_the_first_answer_sees_how_much_is_to_be_asked_for(host: Host, network: Network) -> None:
+    seen: list[Progress | None] = []
+
+    def say(symbol: str, first: date, last: date) -> bytes:
+        seen.append(load_progress(host.settings.data_dir))
+        return said(candle(first, 0), candle(last, 0))
+
+    Reporter(host.settings.data_dir, Progress(ordered_ns=1, state="ended")).say(EVENING, at_once=True)
+    network.broker.say = say
+    run(host)
+
+    assert seen[0] and (seen[0].state, seen[0].left, seen[0].began_ns) == ("asking", 2, EVENING)
+
+
+def test_what_a_killed_build_left_of_its_rows_is_in_no_table(host: Host) -> None:
+    host.answer((SBIN, MONDAY, MONDAY, said(candle(MONDAY, 0))))
+    left = host.lake / ".history" / str(MONDAY)
+    left.parent.mkdir(parents=True)
+    left.write_bytes(bytes(8 * answers.HEIGHT))
+
+    assert host.build().rows == 1
+    assert host.certificate(MONDAY)["release"] == release_id() and not left.exists()
+
+
+def test_a_week_is_spoken_for_from_its_monday_whatever_the_stamp_of_its_bar() -> None:
+    wednesday = int(datetime(2025, 11, 26, tzinfo=UTC).timestamp())
+    answer = BackfillAnswer(EVENING, 200, date(2025, 11, 17), date(2025, 12, 7), "W", said([wednesday, 1, 1, 1, 1, 1]))
+    assert spoken_for(answer) == (date(2025, 11, 24), date(2025, 11, 30))
 
 
 def test_a_run_of_which_nothing_is_left_asks_nobody_and_is_done(host: Host, network: Network) -> None:

@@ -83,7 +83,6 @@ def _not_ahead(memory: Memory, now_ns: int) -> Memory:
     return replace(
         memory,
         **moments,
-        missed_ns=None if (memory.missed_ns or 0) > now_ns else memory.missed_ns,
         restarts=tuple(min(at_ns, now_ns) for at_ns in memory.restarts),
         falls=tuple(min(at_ns, now_ns) for at_ns in memory.falls),
     )
