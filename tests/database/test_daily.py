@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,11 +14,10 @@ from tests.commands.places import no_room
 from tests.database.world import MONDAY, NAMES, SCHEMA, TABLES, World, days
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.market import midnight_ns
 from harvester.config.database import parse_database
-from harvester.database.copies import remove_left, remove_old, rows_from, unproven
+from harvester.database.copies import remove_old, rows_from, unproven
 from harvester.database.export import rows_since
-from harvester.database.manifests import find, log_path, manifest_path, parse_backup
+from harvester.database.manifests import find, parse_backup
 from harvester.database.restore_test import run_restore_test
 from lab.testing import wait_until
 
@@ -142,21 +140,6 @@ def test_copies_go_after_three_days_and_never_before_the_receipt(world: World) -
     assert path.exists()
     assert remove_old(world.settings, MONDAY + timedelta(days=3)) == ["daily/incremental_2026-11-23.dump.gz"]
     assert find(world.folder) == [] and not path.exists()
-
-
-def test_a_dump_without_its_manifest_goes_after_as_many_days_with_its_log(world: World) -> None:
-    """A kill comes between the dump and its manifest, or between the removal of the one and of the other."""
-    left = [world.back_up(MONDAY), world.back_up_all(MONDAY)]
-    whole = world.back_up(MONDAY + timedelta(days=1))
-    for backup in left:
-        (world.folder / manifest_path(*backup.name)).unlink()
-    for dump in world.folder.rglob("*.dump.gz"):
-        os.utime(dump, ns=(midnight_ns(MONDAY), midnight_ns(MONDAY)))
-    assert remove_left(world.settings, MONDAY + timedelta(days=2)) == []
-    assert remove_left(world.settings, MONDAY - timedelta(days=9)) == []
-    assert remove_left(world.settings, MONDAY + timedelta(days=3)) == [backup.path for backup in left]
-    there = {path.relative_to(world.folder).as_posix() for path in world.folder.rglob("*") if path.is_file()}
-    assert there == {whole.path, manifest_path(*whole.name), log_path(*whole.name)}
 
 
 def test_the_newest_full_backup_stays_for_the_restore_test(world: World) -> None:
