@@ -594,4 +594,5 @@ def test_the_list_has_each_job_with_its_newest_record(
     )  # fmt: skip
     assert (well["last"]["result"], well["last"]["began_ns"]) == ("ok", OPEN_NS - 3 * 24 * HOUR_NS)
     assert (rows["bad"]["running_since_ns"], rows["bad"]["last"], rows["bad"]["next_ns"]) == (7, None, None)
+    assert rows["close"]["builtin"] and well["why"] == ""
     assert (rows["backfill"]["when"], rows["backfill"]["unit"]) == ("", "harvester-backfill")

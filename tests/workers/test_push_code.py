@@ -56,7 +56,8 @@ def test_code_is_pushed_and_again_and_the_remote_has_it(checkout: Checkout, caps
     checkout.commit("b.py", "x = 1")
     assert cli.run(["push-code", str(checkout.folder)]) == 0
     assert checkout.pushed() == checkout.git("rev-parse", "HEAD")
-    assert "main at " in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == f"main at {checkout.git('rev-parse', '--short', 'HEAD')} is in origin"
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -78,6 +79,14 @@ def test_a_secret_that_a_later_commit_removed_would_be_pushed_too(checkout: Chec
     checkout.commit("a.py", "x = 1")
     assert cli.run(["push-code", str(checkout.folder)]) == 1
     assert checkout.pushed() == ""
+
+
+def test_a_secret_that_the_remote_has_already_holds_no_other_commit_back(checkout: Checkout) -> None:
+    checkout.commit("a.py", SECRETS["aws.py"])
+    checkout.git("push", "-q", "origin", "main")
+    checkout.commit("b.py", "x = 1")
+    assert cli.run(["push-code", str(checkout.folder)]) == 0
+    assert checkout.pushed() == checkout.git("rev-parse", "HEAD")
 
 
 def test_a_secret_of_a_branch_that_was_merged_is_found(checkout: Checkout) -> None:
