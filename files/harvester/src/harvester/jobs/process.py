@@ -59,7 +59,7 @@ class _Stop:
         self._told, self._is_heeded = "", False
 
     def tell(self, number: int, _: object) -> None:
-        """The handler of the signals. Raises StoppedError once: while the program is ended, more words change nothing."""
+        """The handler of the signals. Raises StoppedError once: while the program is ended, others change nothing."""
         is_first, self._told = not self._told, self._told or signal.Signals(number).name
         if self._is_heeded and is_first:
             raise StoppedError(self._told)
