@@ -197,6 +197,20 @@ def test_a_day_without_answers_is_no_file(host: FeedHost) -> None:
     assert at(host, 10) == []
 
 
+def test_a_past_day_is_whole_only_when_its_last_segment_is(host: FeedHost) -> None:
+    """A recorder that died left it open: what can be rescued of it comes when the next one starts."""
+    recorder = host.recorder()
+    recorder.answer(5.1, SBIN, said(bar(0)))
+    recorder.writer.sync()
+    assert at(host, 24 * 60) == [FIRST]
+    assert host.receipt(kind="raw")["manifest"] != "whole"
+    host.clock.now_ns = OPEN_NS
+    recorder.answer(10.1, INFY, said(bar(0)))
+    recorder.stop(11)
+    assert len(at(host, 24 * 60 + 3)) == 2
+    assert host.receipt(kind="raw")["manifest"] == "whole"
+
+
 def test_what_an_evening_could_not_take_goes_the_next_day_and_is_not_read_again(
     host: FeedHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

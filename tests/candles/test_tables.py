@@ -52,6 +52,16 @@ def test_the_file_is_as_its_users_have_it_to_the_byte(host: FeedHost) -> None:
     assert (seen["ContentType"], seen["ContentEncoding"]) == ("text/csv", "gzip")
 
 
+def test_today_is_delivered_again_with_what_its_open_segment_got_since(host: FeedHost) -> None:
+    recorder, put, segments = host.recorder(), [], []
+    for minutes, symbol in ((5.1, SBIN), (5.2, INFY)):
+        recorder.answer(minutes, symbol, said(bar(0)))
+        recorder.writer.sync()
+        put += [host.deliver().outcome.put, host.deliver().outcome.put]
+        segments.append(sorted(path.name for path in (host.root / "journal" / str(DAY)).iterdir()))
+    assert put == [1, 0, 1, 0] and segments[0] == segments[1]
+
+
 def test_three_reruns_with_and_without_receipts_and_after_the_close_leave_the_same_listing(host: FeedHost) -> None:
     record(host)
     first = host.deliver()

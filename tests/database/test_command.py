@@ -13,6 +13,7 @@ from tests.database.world import MONDAY, World
 
 from harvester import cli
 from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.market import midnight_ns
 from harvester.database.pulled import say_copies
 from harvester.upload import retries
 
@@ -48,6 +49,17 @@ def test_a_day_is_backed_up_delivered_and_not_made_twice(world: World, run: Call
     assert code == 0 and f"2026-11-27: 1 dumps verified in {world.settings.place}" in said
     assert run("deliver")[:2] == (0, f"1 of 1 days are complete in {world.settings.place}\n")
     assert "is there already, made at" in run("daily", "--date", "2026-11-27")[1]
+
+
+def test_a_dump_that_a_kill_left_without_a_manifest_is_removed_and_said(
+    world: World, run: Callable[..., Ending]
+) -> None:
+    left = world.folder / world.back_up(MONDAY).path
+    (world.folder / "daily/incremental_2026-11-23.json").unlink()
+    os.utime(left, ns=(midnight_ns(MONDAY), midnight_ns(MONDAY)))
+    code, said, _ = run("daily")
+    assert code == 0 and said.startswith("daily/incremental_2026-11-23.dump.gz: its backup did not end, so it has no ")
+    assert not left.exists() and "incremental_2026-11-28" in said
 
 
 def test_without_a_date_it_is_today_in_india(world: World, run: Callable[..., Ending]) -> None:

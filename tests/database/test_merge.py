@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from datetime import timedelta
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 from tests.database.world import MONDAY, NAMES, World
@@ -138,6 +139,22 @@ def test_a_row_of_ones_own_is_kept_or_overwritten_as_a_person_says(
     assert result.inserted + result.updated + result.unchanged + result.refused == 40
     assert world.here("SELECT instrument_token FROM my_schema.ticks WHERE id = 31") == [(token,)]
     assert any("id 31 to 31" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("name", [TICKS, "my_schema.raw_ticks"])
+def test_a_merge_waits_for_whoever_writes_its_table_and_for_no_reader(world: World, name: str) -> None:
+    """What another program writes meanwhile would be overwritten, or come twice."""
+    merged(world)
+    world.trade(MONDAY + timedelta(days=1), 10)
+    backup = world.back_up(MONDAY + timedelta(days=1))
+    world.run(f'ALTER DATABASE "{world.laptop}" SET lock_timeout = 300')
+    with world.server.connect(world.laptop) as other:
+        other.execute(f"LOCK TABLE {name} IN ROW EXCLUSIVE MODE")
+        with pytest.raises((HarvesterError, psycopg.Error), match="lock timeout"):
+            world.merge(backup)
+        other.rollback()
+        assert other.execute(f"TABLE {name} LIMIT 1").fetchone()
+        assert world.merge(backup)[name].inserted == 10
 
 
 def test_a_dry_run_counts_and_changes_nothing(world: World) -> None:

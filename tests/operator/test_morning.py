@@ -86,6 +86,29 @@ def test_nobody_is_told_where_all_run_or_were_stopped_by_somebody(call: Call, cl
     assert cloud.mails == []
 
 
+REASONS = {
+    "Client.UserInitiatedShutdown": True,
+    "Client.UserInitiatedHibernate": True,
+    "Client.InstanceInitiatedShutdown": False,  # its own system switched it off, as a failed upgrade may
+    "Client.InternalError": False,
+    "Client.InvalidSnapshot.NotFound": False,
+    "Client.VolumeLimitExceeded": False,
+    "Server.InsufficientInstanceCapacity": False,
+    "Server.InternalError": False,
+    "Server.ScheduledStop": False,
+    "": False,
+}
+"""Codes of StateReason of a stopped instance (Amazon EC2 API reference), and whether each is somebody's own call."""
+
+
+def test_only_a_host_that_somebody_called_to_stop_is_left_alone(call: Call, cloud: Cloud) -> None:
+    found = {}
+    for code in REASONS:
+        cloud.hosts["h1"] = cloud.host("stopped", minutes=1, why=code)
+        found[code] = call(2)["h1"].startswith("left alone")
+    assert found == REASONS
+
+
 def test_a_host_that_stopped_before_or_by_aws_is_started(call: Call, cloud: Cloud) -> None:
     cloud.hosts = {
         "h1": cloud.host("stopped", minutes=-1, why=AWAY),

@@ -80,7 +80,11 @@ def test_every_difference_of_a_table_is_in_one_sentence(recorded: RowHost) -> No
 
 @pytest.mark.parametrize("index", ["", "CREATE INDEX i ON equity_data (ticker, timestamp)",
     "CREATE UNIQUE INDEX i ON equity_data (ticker, timestamp) WHERE volume > 0",
-    "CREATE UNIQUE INDEX i ON equity_data (ticker, timestamp, price)"])  # fmt: skip
+    "CREATE UNIQUE INDEX i ON equity_data (ticker, timestamp, price)",
+    "CREATE UNIQUE INDEX i ON equity_data (timestamp) INCLUDE (ticker)",
+    "CREATE UNIQUE INDEX i ON equity_data (ticker, timestamp, (volume + 1))",
+    "CREATE UNIQUE INDEX i ON equity_data (ticker, timestamp);"
+    " UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass"])  # fmt: skip
 def test_a_table_without_its_unique_key_is_refused_with_the_statement_that_makes_it(
     recorded: RowHost, index: str
 ) -> None:
@@ -90,6 +94,31 @@ def test_a_table_without_its_unique_key_is_refused_with_the_statement_that_makes
     statement = rest.partition(". A table")[0]
     assert statement == 'CREATE UNIQUE INDEX idx_equity_unique ON public.equity_data ("ticker", "timestamp")'
     recorded.base.run(statement, user=USER)
+    comes_all_the_same(recorded)
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_deferrable_constraint_is_named_with_the_statements_that_correct_it(recorded: RowHost, key: str) -> None:
+    """PostgreSQL takes one for the key of an ON CONFLICT, and then refuses each row by it; also beside a right key."""
+    recorded.base.run(
+        f"{TABLE} price numeric(10,2) NOT NULL, volume bigint NOT NULL,"
+        ' CONSTRAINT "Theirs" UNIQUE (ticker, "timestamp") DEFERRABLE)',
+        GRANT,
+        *filter(None, [key]),
+    )
+    found = refused(recorded).removeprefix(
+        "public.equity_data: its unique constraint Theirs is deferrable, and no rows"
+    )
+    statements = [each.partition(". A table")[0] for each in found.split(": ")[1:] if each[:6] in ("ALTER ", "CREATE")]
+    assert len(statements) == (1 if key else 2)
+    for statement in statements:
+        recorded.base.run(statement.partition("; it has no")[0], user=USER)
+    comes_all_the_same(recorded)
+
+
+def test_a_unique_key_that_holds_other_columns_besides_is_one(recorded: RowHost) -> None:
+    key = "CREATE UNIQUE INDEX i ON equity_data (ticker, timestamp) INCLUDE (price)"
+    recorded.base.run(f"{TABLE} price numeric(10,2) NOT NULL, volume bigint NOT NULL)", GRANT, key)
     comes_all_the_same(recorded)
 
 

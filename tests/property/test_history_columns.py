@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harvester.brokers.fyers.history import judge_history, judge_range, read_history
@@ -49,5 +49,9 @@ def test_both_ways_give_the_same(body: bytes, status: int) -> None:
 
 
 @given(st.one_of(BODIES, STRANGE), st.sampled_from([200, 200, 401, 429, 500]))
+@example(b'{"s":"ok","candles":[[1,8,8,8,8,5]],"code":-300}', 200)
+@example(b'{"s":"ok","candles":[[1,8,8,8,8,5]],"code":-16}', 200)
+@example(b'{"s":"ok","candles":[],"code":429}', 200)
+@example(b'{"s":"ok","candles":[[1,8,8,8,8,5]],"code":200}', 200)
 def test_an_answer_is_judged_the_same_with_a_look_at_its_head_alone(body: bytes, status: int) -> None:
     assert judge_range(status, body) == judge_history(status, body)

@@ -2,6 +2,8 @@
 
 import io
 import os
+import signal
+import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -47,6 +49,36 @@ def test_what_a_job_says_is_in_the_log_while_it_is_at_work(
     record = run_job(job("sh", "-c", script, limit="5s"), records, HandClock(), {"PATH": os.environ["PATH"]})
 
     assert record.result == "ok"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_job_that_is_told_to_stop_while_its_program_starts_leaves_nothing(
+    records: Records, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """Systemd may stop a unit at any moment; with `again` it tells once more while the program is being ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Program(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def wait(self, timeout: float | None = None) -> int:
+            if again:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().wait(timeout)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(process.subprocess, "Popen", Program)
+        record = run_job(job("sleep", "600"), records, HandClock(), {"PATH": os.environ["PATH"]})
+
+    [program] = started
+    left = program.poll() is None
+    program.kill()
+    subprocess.Popen.wait(program)
+    assert not left
+    assert (record.result, record.cause) == ("interrupted", "it was told to stop (SIGTERM)")
 
 
 def test_a_job_runs_in_its_home_or_where_it_has_none_in_its_own_tmp(records: Records, tmp_path: Path) -> None:

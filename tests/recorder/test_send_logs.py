@@ -327,15 +327,24 @@ def test_a_damaged_place_costs_that_a_day_is_sent_again(
     assert messages() == ["one"]
 
 
+@pytest.mark.parametrize(
+    ("refused", "count"),
+    [
+        ({"tooOldLogEventEndIndex": 2, "expiredLogEventEndIndex": 1, "tooNewLogEventStartIndex": 5}, 5),
+        ({"tooOldLogEventEndIndex": 2}, 2),
+        ({"expiredLogEventEndIndex": 3}, 3),
+        ({"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 4}, 4),
+        ({"tooNewLogEventStartIndex": 6}, 2),
+    ],
+)
 def test_entries_that_cloudwatch_does_not_keep_are_counted(
-    go: Go, journald: Journald, wire: Wire, capsys: pytest.CaptureFixture[str]
+    go: Go, journald: Journald, wire: Wire, capsys: pytest.CaptureFixture[str], refused: dict[str, int], count: int
 ) -> None:
     journald.says(*"abcdefgh")
-    refused = {"tooOldLogEventEndIndex": 2, "expiredLogEventEndIndex": 1, "tooNewLogEventStartIndex": 5}
     wire.trouble = lambda number: {"rejectedLogEventsInfo": refused}
 
     assert go() == 0
-    assert f"5 entries are too old, or of the future, for {GROUP}" in capsys.readouterr().out
+    assert f"{count} entries are too old, or of the future, for {GROUP}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,15 @@ def test_what_came_before_stays_where_the_next_does_not_come_whole(
     assert left_there(ssh) == []
 
 
+def test_what_a_killed_run_left_is_no_part_of_what_comes(program: Path, host: Host, store: LocalStore) -> None:
+    left = store.root / "so-far/.lab1/lake/depth_v3/date=2026-11-19/host=lab1/part-0.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of another day")
+    [found] = pull_so_far([host], store)
+    assert found.folder and open_lake(found.folder, so_far=True).days() == [DAY]
+    assert not [path for path in (store.root / "so-far").rglob("*") if "2026-11-19" in str(path)]
+
+
 def test_a_host_that_has_nothing_yet_says_so(
     program: Path, host: Host, store: LocalStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

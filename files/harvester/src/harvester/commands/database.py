@@ -11,7 +11,7 @@ from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.market import to_local
 from harvester.config.database import DatabaseSettings, find_database
-from harvester.database.copies import remove_old, rows_from, unproven
+from harvester.database.copies import remove_left, remove_old, rows_from, unproven
 from harvester.database.delivery import BackupDelivery
 from harvester.database.full import back_up_all, back_up_day
 from harvester.database.manifests import Backup, Kind, find, load
@@ -82,6 +82,8 @@ def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> 
     for path in remove_old(settings, today):
         has = "the bucket" if settings.place else "a laptop"
         print(f"{path}: {has} has it, and {settings.keep_local_days} days are over; the copy here is removed.")
+    for path in remove_left(settings, today):
+        print(f"{path}: its backup did not end, so it has no manifest; it is removed, and later backups have its rows.")
     if there := load(settings.folder, kind, day):
         print(f"{there.path} is there already, made at {there.made_at}.")
     elif kind == "daily":

@@ -1,11 +1,14 @@
 """The copies on the host: what may go, and from which day on the next backup must have rows."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.config.database import DatabaseSettings
 from harvester.database.delivery import is_proven, newest_proven
-from harvester.database.manifests import find, log_path, manifest_path
+from harvester.database.manifests import DUMP, STEMS, find, log_path, manifest_path
 
 UNPROVEN_DAYS, UNPULLED_DAYS = 3, 7
 """After so many days a backup that the bucket was not seen to hold, or no laptop has, is named by every run."""
@@ -23,16 +26,41 @@ def remove_old(settings: DatabaseSettings, today: date) -> list[str]:
         is_young = (today - backup.day).days < settings.keep_local_days
         if is_young or backup is newest_full or not is_proven(settings, backup):
             continue
-        try:
+        with _removing():
             # The manifest first: a dump without one is no backup.
             for path in (manifest_path(*backup.name), backup.path, log_path(*backup.name)):
                 (settings.folder / path).unlink(missing_ok=True)
-        except OSError as error:
-            raise HarvesterError(
-                f"{error.filename}: the copy cannot be removed ({error.strerror}). Correct the folder's owner."
-            ) from error
         removed.append(backup.path)
     return removed
+
+
+def remove_left(settings: DatabaseSettings, today: date) -> list[str]:
+    """Delete dumps without a manifest that were written as long ago, and return their paths. Raises HarvesterError.
+
+    A backup was killed between the two, or `remove_old` was. No backup counts such a dump, so later ones have its rows.
+    """
+    removed = []
+    for stem in STEMS.values():
+        for dump in sorted(settings.folder.glob(f"{stem}*{DUMP}")):
+            name = dump.relative_to(settings.folder).as_posix().removesuffix(DUMP)
+            with _removing():
+                written = to_local(dump.stat().st_mtime_ns).date()
+                if (settings.folder / f"{name}.json").exists() or (today - written).days < settings.keep_local_days:
+                    continue
+                for path in (dump, settings.folder / f"{name}.log"):
+                    path.unlink(missing_ok=True)
+            removed.append(f"{name}{DUMP}")
+    return removed
+
+
+@contextmanager
+def _removing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HarvesterError(
+            f"{error.filename}: the copy cannot be removed ({error.strerror}). Correct the folder's owner."
+        ) from error
 
 
 def unproven(settings: DatabaseSettings, today: date) -> list[str]:

@@ -18,6 +18,7 @@ from harvester.base.files import replace_file
 FORMAT = 1
 Kind = Literal["daily", "full"]
 STEMS: dict[Kind, str] = {"daily": "daily/incremental_", "full": "weekly/full_"}
+DUMP = ".dump.gz"
 MANIFEST = re.compile(r"^(?:daily/incremental|weekly/full)_(\d{4}-\d{2}-\d{2})\.json\Z")
 
 
@@ -88,7 +89,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
 
 def dump_path(kind: Kind, day: date) -> str:
     """Below the folder of backups, and below the place."""
-    return f"{STEMS[kind]}{day.isoformat()}.dump.gz"
+    return f"{STEMS[kind]}{day.isoformat()}{DUMP}"
 
 
 def manifest_path(kind: Kind, day: date) -> str:

@@ -35,7 +35,7 @@ class Ended(NamedTuple):
 
 def run(command: Sequence[str], limit_seconds: float, environment: Mapping[str, str], directory: str) -> Ended:
     """Run it to its end, or to the limit. Raises StoppedError when this process is told to stop, having ended it."""
-    with _told_to_stop():
+    with _told_to_stop() as stop:
         try:
             child = subprocess.Popen(
                 list(command),
@@ -49,15 +49,35 @@ def run(command: Sequence[str], limit_seconds: float, environment: Mapping[str, 
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             return Ended(None, (f"{command[0]} cannot be started: {why}",))
-        return _wait(child, limit_seconds)
+        return _wait(child, limit_seconds, stop)
 
 
-def _wait(child: "subprocess.Popen[bytes]", limit_seconds: float) -> Ended:
+class _Stop:
+    """A word to stop is kept until it is heeded, for a program that is just being started could not be ended."""
+
+    def __init__(self) -> None:
+        self._told, self._is_heeded = "", False
+
+    def tell(self, number: int, _: object) -> None:
+        """The handler of the signals. Raises StoppedError once: while the program is ended, others change nothing."""
+        is_first, self._told = not self._told, self._told or signal.Signals(number).name
+        if self._is_heeded and is_first:
+            raise StoppedError(self._told)
+
+    def heed(self) -> None:
+        """From here on a word raises StoppedError; one that came before does now."""
+        self._is_heeded = True
+        if self._told:
+            raise StoppedError(self._told)
+
+
+def _wait(child: "subprocess.Popen[bytes]", limit_seconds: float, stop: _Stop) -> Ended:
     said: deque[str] = deque(maxlen=KEPT_LINES)
     reader = threading.Thread(target=_pass_on, args=(child.stdout, said), daemon=True)
     reader.start()
     timed_out = forced = False
     try:
+        stop.heed()
         child.wait(limit_seconds)
     except subprocess.TimeoutExpired:
         timed_out, forced = True, _end(child)
@@ -98,18 +118,15 @@ def _pass_on(output: IO[bytes], said: deque[str]) -> None:
 
 
 @contextlib.contextmanager
-def _told_to_stop() -> Iterator[None]:
-    """SIGTERM and SIGINT raise StoppedError inside, where this is the main thread."""
+def _told_to_stop() -> Iterator[_Stop]:
+    """SIGTERM and SIGINT are words to stop inside, where this is the main thread."""
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
-
-    def stop(number: int, _: object) -> None:
-        raise StoppedError(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop.tell) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

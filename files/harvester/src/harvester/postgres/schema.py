@@ -1,5 +1,6 @@
 """Whether a table is as its rows need it, and the table where there is none. What is there is never changed."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
@@ -59,12 +60,8 @@ def _check(connection: Connection[Any], table: TableLayout) -> None:
         for name, column in found.items()
         if name not in ours and column.is_demanded
     ]
-    if not wrong and set(table.key) not in _unique_keys(connection, table):
-        names = ", ".join(table.key)
-        wrong.append(
-            f"it has no unique key on ({names}), so a row could come twice: CREATE UNIQUE INDEX {table.index} ON"
-            f" {table.full_name} ({', '.join(_quoted(name) for name in table.key)})"
-        )
+    if not wrong:
+        wrong += _explain_keys(table, _unique_keys(connection, table))
     if wrong:
         raise DatabaseError(
             f"{table.full_name}: {'; '.join(wrong)}. A table that is there is never changed from here: correct it, or"
@@ -83,17 +80,33 @@ def _columns(connection: Connection[Any], table: TableLayout) -> dict[str, _Foun
     return {name: _Found(kind, demanded) for name, kind, demanded in rows}
 
 
-def _unique_keys(connection: Connection[Any], table: TableLayout) -> list[set[str]]:
-    """The columns of each unique index that holds for every row."""
+def _explain_keys(table: TableLayout, found: "list[tuple[str, set[str], bool]]") -> Iterator[str]:
+    """Why rows cannot be merged by the table's unique keys, and the statements that correct it."""
+    key, names = set(table.key), ", ".join(table.key)
+    for constraint in (name for name, columns, is_immediate in found if columns == key and not is_immediate):
+        yield (
+            f"its unique constraint {constraint} is deferrable, and no rows can be merged by one: ALTER TABLE"
+            f" {table.full_name} DROP CONSTRAINT {_quoted(constraint)}"
+        )
+    if not any(columns == key and is_immediate for _, columns, is_immediate in found):
+        yield (
+            f"it has no unique key on ({names}), so a row could come twice: CREATE UNIQUE INDEX {table.index} ON"
+            f" {table.full_name} ({', '.join(_quoted(name) for name in table.key)})"
+        )
+
+
+def _unique_keys(connection: Connection[Any], table: TableLayout) -> "list[tuple[str, set[str], bool]]":
+    """Each unique index that holds for every row: its name, its columns, and whether it holds at once."""
     rows = connection.execute(
-        "SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
+        "SELECT min(k.relname::text), array_agg(a.attname::text), bool_and(i.indimmediate)"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class k ON k.oid = i.indexrelid"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])"
-        " WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid AND i.indimmediate"
+        " WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid"
         " AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid",
         (table.schema, table.name),
     )
-    return [set(names) for (names,) in rows]
+    return [(name, set(columns), is_immediate) for name, columns, is_immediate in rows]
 
 
 def _make(connection: Connection[Any], table: TableLayout) -> None:
