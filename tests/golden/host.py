@@ -64,6 +64,8 @@ BARE_HOST: dict[str, Any] = {
     "__application_schema": {"rc": 0, "stdout_lines": ["applied"]},
     "__application_now": {"rc": 1},
     "__application_pruned": {"stdout": ""},
+    "__application_env_there": {"stat": {"exists": False}},
+    "__application_env_kept": {"skipped": True},
     "__application_env_brought": {"changed": True},
     "__container_engine_compose": {"stdout": "2.26.1-4", "stderr": ""},
     "__database_backup_judged": {"rc": 0},

@@ -36,6 +36,7 @@ RUNS, ENDED = {"__application_active": {"stdout": "active"}}, {"__application_ac
 FIRST, SECOND = {"__application_before": ""}, {"__application_before": "a1"}
 NEW, SAME = {"__application_is_new": True}, {"__application_is_new": False}
 DEPLOYED, BARE = ({"__application_link": {"stat": {"exists": each}}} for each in (True, False))
+HAS, HAS_NONE = ({"__application_env_there": {"stat": {"exists": each}}} for each in (True, False))
 PLACED, HERE = {"application_env_place": "ssm:/a"}, {"application_env_place": ""}
 STEADY = {f"__application_{name}": {"changed": False} for name in ("switched", "env_brought", "env_read")}
 OPENED, CLOSED = ({"__container_engine_opened": {"stat": {"exists": each}}} for each in (True, False))
@@ -351,6 +352,19 @@ STEPS: dict[tuple[str, str], tuple[Given, Given]] = {
     ("application/rollback.yml", "Restart what runs"): ([RUNS], [ENDED]),
     ("application/schema.yml", "Start the database"): ([ENDED], [RUNS]),
     ("application/schema.yml", "Stop the database"): ([ENDED], [RUNS]),
+    ("application/take_back.yml", "Put back the variables of before"): (
+        [{"__application_env_kept": {"changed": each}} for each in (True, False)],
+        [{"__application_env_kept": {"skipped": True}}],
+    ),
+    ("application/write.yml", "Keep the variables of before"): (
+        [HAS | NO_CHECK | {"__application_variables": {"changed": True}}],
+        [
+            HAS | NO_CHECK | {"__application_variables": {"changed": False}},
+            HAS | NO_CHECK | {"__application_variables": {"skipped": True}},
+            HAS | CHECK | {"__application_variables": {"changed": True}},
+            HAS_NONE | NO_CHECK | {"__application_variables": {"changed": True}},
+        ],
+    ),
     ("application/write.yml", "Bring the variables"): ([HERE], [PLACED]),
     ("application/write.yml", "Have the host read the variables"): ([PLACED], [HERE]),
     ("container_engine/packages.yml", "Install what is missing"): packages("container_engine"),
@@ -522,7 +536,12 @@ STEPS: dict[tuple[str, str], tuple[Given, Given]] = {
 HIDDEN = {
     ("playbooks/token_push.yml", "Bring the token"): {"no_log", "diff"},
     ("application/preflight.yml", "Compare its variables with those that are there"): {"no_log", "diff"},
+    ("application/take_back.yml", "Put back the variables of before"): {"no_log", "diff"},
     ("application/write.yml", "Bring the variables, or have an empty file where it needs none"): {"no_log", "diff"},
+    ("application/write.yml", "Keep the variables of before, in case that what comes does not become well"): {
+        "no_log",
+        "diff",
+    },
     ("database_backup/write.yml", "Bring the password"): {"no_log", "diff"},
     # Shown by the step before it; the file in force holds no secret.
     ("harvester/config.yml", "Write the configuration, which the release must accept"): {"diff"},
