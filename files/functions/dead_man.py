@@ -39,13 +39,20 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def read(cloudwatch: Any, host: str, now: datetime) -> dict[str, bool]:
-    """Whether there was a heartbeat in the last 4 minutes; heartbeat and update in the last 2 whole ones ("lately")."""
+    """Whether there was a heartbeat in the last 4 minutes; heartbeat and update in the last 2 whole ones ("lately").
+
+    RuntimeError where CloudWatch does not say all of it: that is no silence. Lambda makes the call again, and the
+    function's errors have an alarm.
+    """
     queries = []
     for metric in ("Heartbeat", "Updates"):
         named = {"Namespace": os.environ["NAMESPACE"], "MetricName": metric, "Dimensions": dimensions(host)}
         stat = {"Metric": named, "Period": 60, "Stat": "Sum"}
         queries.append({"Id": metric.lower(), "MetricStat": stat})
     answer = cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=now - SILENCE, EndTime=now)
+    for result in answer["MetricDataResults"]:
+        if (code := result.get("StatusCode", "Complete")) != "Complete":
+            raise RuntimeError(f"{host}: CloudWatch does not say its {result['Id']}: {code}")
     some = {
         result["Id"]: [at for at, value in zip(result["Timestamps"], result["Values"], strict=True) if value > 0]
         for result in answer["MetricDataResults"]

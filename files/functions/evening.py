@@ -3,8 +3,8 @@
 Called every 5 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is uploaded is
 read from the bucket: its manifest is the last file that the uploader puts. Whether it is delivered is the host's own
 word, its metric DuesUndelivered: one that has said nothing for ten minutes has not delivered. A stop that failed is
-tried again by the next call. When an evening ends with a day undone, or a host that runs though its day is done, people
-are told.
+tried again by the next call, and a snapshot that failed is made again, also of a host that was stopped after it. When
+an evening ends with a day undone, or a host that runs though its day is done, people are told.
 After the weekly maintenance it stops the hosts that were started for it.
 """
 
@@ -23,6 +23,9 @@ TRIED_FOR = timedelta(hours=1)
 """How long after a maintenance a stop that AWS refuses is tried again."""
 SAID = timedelta(minutes=10)
 """How old a host's word may be: it says each minute what is undelivered."""
+SAVES = ("pending", "completed")
+"""States of a snapshot that keeps the disk as it was at its begin; one in `error` keeps nothing."""
+NOT_SAVED = "the day's snapshot failed"
 NOT_UPLOADED = "not uploaded yet"
 NOT_DELIVERED = "the day's deliveries are not all made yet"
 NOT_BACKED_UP = "the day's backup of its database is not in the bucket yet"
@@ -42,6 +45,12 @@ UNDONE = {
         "{day} is not in the bucket",
         "the day {day} is not closed and uploaded, so the host goes on running. Look with ./inv status and ./inv logs"
         " --unit harvester-close.",
+    ),
+    NOT_SAVED: (
+        "the snapshot after {day} failed",
+        "AWS did not finish the snapshot of the disk, and each call since then made it again. The day is in the bucket,"
+        " and snapshots of earlier days stay. Look in the console of EC2 (Snapshots, state error; its key in KMS), and"
+        " make one there if you need it; the next trading day's evening makes its own.",
     ),
 }
 """Subject and text of what an evening leaves undone, by what was found of a host."""
@@ -114,18 +123,26 @@ def settle(ec2: Any, s3: Any, name: str, day: str, lacking: Mapping[str, str]) -
             return NOT_UPLOADED
         if not is_backed_up(s3, name, day):
             return NOT_BACKED_UP
-        days = snapshots(ec2, name)
-        if day not in days and name in lacking:
+        made = snapshots(ec2, name)
+        tries = made.get(day, [])
+        if not tries and name in lacking:
             return lacking[name]
-        taken = days[day]["StartTime"] if day in days else snapshot(ec2, instance, name, day, days)
-        if os.environ["STOP"] != "true" or instance["State"]["Name"] != "running":
-            return "done"
-        if instance["LaunchTime"] > taken:
-            return "done, and started again"
-        ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
-        return "stopping"
+        is_saved = any(one["State"] in SAVES for one in tries)
+        newest = None if is_saved else snapshot(ec2, instance, name, day, made)
+        stopped = stop(ec2, instance, tries[0]["StartTime"] if tries else newest)
+        return stopped if is_saved or not tries else NOT_SAVED
     except (BotoCoreError, ClientError) as error:
         return refused(name, error)
+
+
+def stop(ec2: Any, instance: Mapping[str, Any], saved: datetime) -> str:
+    """Stop a host whose day was first saved then, where hosts sleep; one that was started after that is left alone."""
+    if os.environ["STOP"] != "true" or instance["State"]["Name"] != "running":
+        return "done"
+    if instance["LaunchTime"] > saved:
+        return "done, and started again"
+    ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
+    return "stopping"
 
 
 def sleep_again(ec2: Any, name: str, begun: datetime) -> str:
@@ -173,12 +190,15 @@ def undelivered(cloudwatch: Any, names: Iterable[str], now: datetime) -> dict[st
 
 
 def read_newest(cloudwatch: Any, host: str, now: datetime) -> float | None:
-    """How many deliveries of the day a host said last that it has not made; None: it said nothing for ten minutes."""
+    """How many deliveries of the day a host said last that it has not made; None: nothing in ten minutes, or it is not
+    known, as CloudWatch's answer is not whole."""
     dimensions = [{"Name": "Environment", "Value": os.environ["ENVIRONMENT"]}, {"Name": "Host", "Value": host}]
     metric = {"Namespace": os.environ["NAMESPACE"], "MetricName": "DuesUndelivered", "Dimensions": dimensions}
     query = {"Id": "undelivered", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}
     answer = cloudwatch.get_metric_data(MetricDataQueries=[query], StartTime=now - SAID, EndTime=now)
     [found] = answer["MetricDataResults"]
+    if found.get("StatusCode", "Complete") != "Complete":
+        return None  # a newer value may be missing
     points = [*zip(found["Timestamps"], found["Values"], strict=True)]
     return max(points)[1] if points else None
 
@@ -192,27 +212,38 @@ def is_backed_up(s3: Any, name: str, day: str) -> bool:
     return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
 
 
-def snapshots(ec2: Any, name: str) -> dict[str, Any]:
-    """A host's snapshots by their day."""
+def snapshots(ec2: Any, name: str) -> dict[str, list[Any]]:
+    """A host's snapshots by their day, those of a day in the order in which they were begun."""
     filters = [*own_tags(), {"Name": "tag:Name", "Values": [name]}]
-    found = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
-    return {tag["Value"]: one for one in found for tag in one["Tags"] if tag["Key"] == "Day"}
+    found: dict[str, list[Any]] = {}
+    answer = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+    for one in sorted(answer, key=lambda each: each["StartTime"]):
+        for day in (tag["Value"] for tag in one["Tags"] if tag["Key"] == "Day"):
+            found.setdefault(day, []).append(one)
+    return found
 
 
-def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str, days: Mapping[str, Any]) -> datetime:
-    """Begin the day's snapshot of the root volume, and say when that was. Keeps the newest seven of `days` and it."""
+def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str, made: Mapping[str, list[Any]]) -> datetime:
+    """Begin the day's snapshot of the root volume, and say when that was. Of `made` those go that are of use no more.
+
+    The newest seven days that are saved stay, this one among them, and the day's first try, which tells when it was.
+    """
     volume = next(
         mapping["Ebs"]["VolumeId"]
         for mapping in instance["BlockDeviceMappings"]
         if mapping["DeviceName"] == instance["RootDeviceName"]
     )
     tags = [{"Key": key, "Value": value} for key, value in {**tag_values(), "Name": name, "Day": day}.items()]
-    made = ec2.create_snapshot(
+    begun: datetime = ec2.create_snapshot(
         VolumeId=volume,
         Description=f"{name} after {day}",
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
-    )
-    for old in sorted({**days, day: made})[:-KEPT_SNAPSHOTS]:
-        ec2.delete_snapshot(SnapshotId=days[old]["SnapshotId"])
-    begun: datetime = made["StartTime"]
+    )["StartTime"]
+    saved = {each for each, those in made.items() if any(one["State"] in SAVES for one in those)}
+    stay = {*sorted({*saved, day})[-KEPT_SNAPSHOTS:]}
+    for each, those in sorted(made.items()):
+        for one in those[1:] if each == day else those:
+            # AWS counts those in error among the five that it makes of a disk at a time.
+            if one["State"] == "error" or (each not in stay and one["State"] in SAVES):
+                ec2.delete_snapshot(SnapshotId=one["SnapshotId"])
     return begun

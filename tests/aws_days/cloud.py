@@ -155,7 +155,7 @@ class Cloud:
     def ec2_CreateSnapshot(self, VolumeId: str, Description: str, TagSpecifications: list[dict[str, Any]]) -> Any:
         self.made += 1
         tags = TagSpecifications[0]["Tags"]
-        made = {"SnapshotId": f"snap-{self.made}", "StartTime": self.now, "Tags": tags}
+        made = {"SnapshotId": f"snap-{self.made}", "StartTime": self.now, "State": "completed", "Tags": tags}
         self.snapshots.append(made)
         return made
 

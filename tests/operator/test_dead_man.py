@@ -27,6 +27,7 @@ class CloudWatch:
         self.beats = beaten
         self.updated = updated
         self.put: dict[str, dict[str, float]] = {}
+        self.answers = {"Heartbeat": "Complete", "Updates": "Complete"}
 
     def get_metric_data(
         self, *, MetricDataQueries: list[dict[str, Any]], EndTime: datetime, **_: Any
@@ -39,7 +40,8 @@ class CloudWatch:
         ago = {"Heartbeat": self.beats, "Updates": self.updated}[metric["MetricName"]].get(host)
         minute = now.replace(second=0)
         there = [] if ago is None else [minute - timedelta(minutes=ago)]
-        return {"Id": query["Id"], "Timestamps": there, "Values": [1.0 for _ in there]}
+        code = self.answers[metric["MetricName"]]
+        return {"Id": query["Id"], "Timestamps": there, "Values": [1.0 for _ in there], "StatusCode": code}
 
     def put_metric_data(self, *, MetricData: list[dict[str, Any]], **_: Any) -> None:
         for each in MetricData:
@@ -80,6 +82,21 @@ def ask(dead_man: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ask:
         return answer | {"put": cloudwatch.put}
 
     return at
+
+
+@pytest.mark.parametrize("metric", ["Heartbeat", "Updates"])
+@pytest.mark.parametrize("answer", ["PartialData", "InternalError", "Forbidden"])
+def test_what_cloudwatch_does_not_answer_is_no_silence_but_an_error_that_has_an_alarm_of_its_own(
+    dead_man: ModuleType, monkeypatch: pytest.MonkeyPatch, metric: str, answer: str
+) -> None:
+    """The codes of CloudWatch's API reference, MetricDataResult."""
+    cloudwatch = CloudWatch({}, {})
+    cloudwatch.answers[metric] = answer
+    monkeypatch.setitem(sys.modules, "boto3", SimpleNamespace(client=lambda _: cloudwatch))
+
+    with pytest.raises(RuntimeError, match=f"h1: CloudWatch does not say its {metric.lower()}: {answer}"):
+        dead_man.handler({"now": "2026-11-06T11:00:00+05:30"}, None)
+    assert cloudwatch.put == {}
 
 
 @pytest.mark.parametrize(

@@ -40,17 +40,20 @@ class Cloud:
         self.states = {"h1": "running", "h2": "running"}
         self.day = "2026-11-23"
         self.days: dict[str, list[str]] = {"h1": [], "h2": []}
-        """Days of which there is a snapshot, by host."""
+        """Days of which there is a snapshot, by host, be it one that failed."""
+        self.failing: set[str] = set()
+        """Hosts whose snapshots AWS takes on and fails to make."""
         self.now = BEGINS
         self.launched = {"h1": BEGINS - timedelta(hours=8), "h2": BEGINS - timedelta(hours=8)}
-        self.begun: dict[str, datetime] = {}
-        """When the snapshots of this test were begun."""
+        self.snapshots: list[dict[str, Any]] = []
+        """Those of this test, in the order in which they were begun."""
         self.refuses = False
         self.deleted: list[str] = []
         self.stopped: list[str] = []
         self.mails: list[str] = []
         self.undelivered: dict[str, dict[datetime, float]] = {}
         """What each host's metric DuesUndelivered was."""
+        self.answers = "Complete"
 
     def get_metric_data(
         self, MetricDataQueries: list[dict[str, Any]], StartTime: datetime, EndTime: datetime
@@ -65,7 +68,8 @@ class Cloud:
             at: value for at, value in self.undelivered.get(named["Host"], {}).items() if StartTime <= at < EndTime
         }
         newest_first = sorted(points, reverse=True)
-        return {"MetricDataResults": [{"Timestamps": newest_first, "Values": [points[at] for at in newest_first]}]}
+        result = {"Timestamps": newest_first, "Values": [points[at] for at in newest_first], "StatusCode": self.answers}
+        return {"MetricDataResults": [result]}
 
     def client(self, name: str) -> "Cloud":
         return self
@@ -92,26 +96,31 @@ class Cloud:
     def describe_snapshots(self, OwnerIds: list[str], Filters: list[dict[str, Any]]) -> dict[str, Any]:
         assert OwnerIds == ["self"]
         [name] = next(each["Values"] for each in Filters if each["Name"] == "tag:Name")
-        return {
-            "Snapshots": [
-                {
-                    "SnapshotId": f"{name} {day}",
-                    "StartTime": self.begun.get(f"{name} {day}", BEGINS),
-                    "Tags": [{"Key": "Name", "Value": name}, {"Key": "Day", "Value": day}],
-                }
-                for day in self.days[name]
-            ]
-        }
+        before = [self._snapshot(f"{name} {day}", name, day, BEGINS) for day in self.days[name]]
+        made = [one for one in self.snapshots if {"Key": "Name", "Value": name} in one["Tags"]]
+        names = {each["SnapshotId"] for each in made}
+        found = [*(each for each in before if each["SnapshotId"] not in names), *made]
+        return {"Snapshots": [each for each in found if each["SnapshotId"] not in self.deleted][::-1]}
+
+    @staticmethod
+    def _snapshot(identity: str, name: str, day: str, begun: datetime, state: str = "completed") -> dict[str, Any]:
+        tags = [{"Key": "Name", "Value": name}, {"Key": "Day", "Value": day}]
+        return {"SnapshotId": identity, "StartTime": begun, "State": state, "Tags": tags}
 
     def create_snapshot(
         self, VolumeId: str, Description: str, TagSpecifications: list[dict[str, Any]]
     ) -> dict[str, Any]:
         tags = {each["Key"]: each["Value"] for each in TagSpecifications[0]["Tags"]}
         assert (VolumeId, tags["Project"]) == (f"v-{tags['Name']}", "p")
-        self.days[tags["Name"]].append(tags["Day"])
-        made = f"{tags['Name']} {tags['Day']}"
-        self.begun[made] = self.now
-        return {"SnapshotId": made, "StartTime": self.now}
+        name, day = tags["Name"], tags["Day"]
+        self.days[name].append(day)
+        tries = sum(one["SnapshotId"].startswith(f"{name} {day}") for one in self.snapshots)
+        one = self._snapshot(f"{name} {day}{' again' * tries}", name, day, self.now, "pending")
+        self.snapshots.append(one)
+        made = dict(one)
+        if name in self.failing:
+            one["State"] = "error"
+        return made
 
     def delete_snapshot(self, SnapshotId: str) -> None:
         self.deleted.append(SnapshotId)
@@ -213,6 +222,80 @@ def test_the_newest_seven_snapshots_stay(call: Call, cloud: Cloud) -> None:
     assert cloud.deleted == ["h1 2026-11-10", "h1 2026-11-11"]
 
 
+FAILED = "the day's snapshot failed"
+
+
+def test_a_snapshot_that_failed_is_made_again_by_each_call_until_one_is_well(call: Call, cloud: Cloud) -> None:
+    """The states of EC2's API reference, Snapshot: `error` has nothing of the disk."""
+    cloud.failing = {"h1"}
+    assert call(0 * MINUTES) == {"h1": "stopping", "h2": "stopping"}
+    cloud.states = {"h1": "stopped", "h2": "stopped"}
+    assert call(5 * MINUTES) == {"h1": FAILED, "h2": "done"}
+    cloud.failing = set()
+    assert call(10 * MINUTES) == {"h1": FAILED, "h2": "done"}
+    assert call(235 * MINUTES) == {"h1": "done", "h2": "done"}
+    assert cloud.mails == [] and len(cloud.snapshots) == 4, "three of the first host, one of the second"
+
+
+def test_people_are_told_of_an_evening_that_ends_without_a_snapshot_that_is_well(call: Call, cloud: Cloud) -> None:
+    cloud.failing, cloud.states["h1"] = {"h1"}, "stopped"
+    call(230 * MINUTES)
+    assert call(235 * MINUTES)["h1"] == FAILED
+
+    [mail] = cloud.mails
+    assert mail.startswith("e: the snapshot after 2026-11-23 failed: h1: ") and "console of EC2" in mail
+
+
+def test_a_snapshot_that_fails_again_leaves_few_behind_and_no_earlier_day_goes_for_it(call: Call, cloud: Cloud) -> None:
+    """AWS counts failed ones among the five that it makes of a disk at a time."""
+    cloud.days["h1"] = [f"2026-11-{day:02}" for day in range(10, 17)]
+    cloud.failing, cloud.states["h1"] = {"h1"}, "stopped"
+
+    for after in range(0, 50, 5):
+        call(after * MINUTES)
+        left = [one for one in cloud.snapshots if one["SnapshotId"] not in cloud.deleted]
+        assert len(left) <= 2 + 1, "the first, and the newest, of this host; one of the other"
+    assert [each for each in cloud.deleted if "2026-11-23" not in each] == ["h1 2026-11-10"]
+
+    cloud.failing, cloud.day = set(), "2026-11-24"
+    call(datetime.fromisoformat("2026-11-24T22:30:00+05:30") - BEGINS)
+    assert {one["SnapshotId"] for one in cloud.snapshots if one["State"] == "error"} <= {*cloud.deleted}
+
+
+def test_a_failed_snapshot_does_not_stop_a_host_that_was_started_again(call: Call, cloud: Cloud) -> None:
+    cloud.failing = {"h1"}
+    call(0 * MINUTES)
+    cloud.launched["h1"] = BEGINS + MINUTES
+    for after in (5, 10, 15, 20):
+        call(after * MINUTES)
+
+    assert cloud.stopped.count("h1") == 1
+
+
+def test_a_stop_that_was_refused_is_tried_again_beside_a_snapshot_that_failed(call: Call, cloud: Cloud) -> None:
+    cloud.failing, cloud.refuses = {"h1"}, True
+    call(0 * MINUTES)
+    cloud.refuses = False
+
+    assert call(5 * MINUTES)["h1"] == FAILED
+    assert cloud.stopped.count("h1") == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "counts"),
+    [("pending", True), ("completed", True), ("error", False), ("recoverable", False), ("recovering", False)],
+)
+def test_what_is_begun_or_made_counts_as_the_days_snapshot_and_nothing_else(
+    call: Call, cloud: Cloud, state: str, counts: bool
+) -> None:
+    """A disk may change once its snapshot is begun. In the Recycle Bin (`recoverable`) one is deleted."""
+    call(0 * MINUTES)
+    cloud.snapshots[0]["State"] = state
+
+    call(5 * MINUTES)
+    assert len(cloud.snapshots) == (2 if counts else 3)
+
+
 @pytest.mark.parametrize(
     ("after", "answers", "mails"),
     [(-1, False, 0), (0, True, 0), (234, True, 0), (235, True, 1), (239, True, 1), (240, False, 0)],
@@ -311,6 +394,17 @@ def test_what_a_host_said_long_ago_or_never_delivers_nothing(
     assert call(timedelta(minutes=11, seconds=30))["h1"] == NOT_DELIVERED
     cloud.undelivered = {}
     assert call(timedelta(minutes=15))["h1"] == NOT_DELIVERED
+
+
+@pytest.mark.parametrize("answer", ["PartialData", "InternalError", "Forbidden"])
+def test_an_answer_of_cloudwatch_that_is_not_whole_delivers_nothing(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """The codes of CloudWatch's API reference, MetricDataResult: in part of the data a newer value may be missing."""
+    monkeypatch.setenv("DELIVERS", "h1")
+    cloud.undelivered, cloud.answers = {"h1": {BEGINS: 0}}, answer
+
+    assert call(5 * MINUTES) == {"h1": NOT_DELIVERED, "h2": "stopping"}
 
 
 def test_people_are_told_of_an_evening_that_ends_without_the_days_deliveries(
