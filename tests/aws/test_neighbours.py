@@ -53,6 +53,21 @@ def test_alarms_of_an_environment_whose_name_begins_with_ours_stay(here: Account
     assert set(read_alarms(cloudwatch, f"{OURS.stem}-", OURS.tags)) == {OURS.alarm("disk-x")}
 
 
+def test_destroy_takes_the_secrets_of_its_own_environment_and_those_that_are_named_alone(here: Account) -> None:
+    """Of both stores; the filter of Secrets Manager takes a name as the beginning of any."""
+    named = ("schwab-login", "schwab-login-2")
+    for name in (*named, *(f"{names.parameter_prefix}/app-secret" for names in (OURS, NEXT))):
+        boto3.client("secretsmanager").create_secret(Name=name, SecretString="x")
+    for names in (OURS, NEXT):
+        boto3.client("ssm").put_parameter(Name=f"{names.parameter_prefix}/app-secret", Value="x", Type="SecureString")
+
+    doomed = [(one.kind, one.name) for one in plan(here, OURS, ACCOUNT, secrets=named[:1])]
+    own = f"{OURS.parameter_prefix}/app-secret"
+    assert sorted(each for each in doomed if each[0] in ("secret", "parameter")) == [
+        ("parameter", own), ("secret", own), ("secret", named[0])
+    ]  # fmt: skip
+
+
 def test_destroy_takes_the_log_groups_and_alarms_of_its_own_environment_alone(here: Account) -> None:
     for names in (OURS, NEXT):
         settle(here, names, "disk-x")
