@@ -120,6 +120,7 @@ def test_what_a_host_has_of_it_is_all_that_the_role_writes_and_its_hours_go_last
         "/opt/market-app/current",
         "/opt/market-app/previous",
         "/opt/market-app/.env",
+        "/opt/market-app/.env.before",
         "/opt/market-app/libexec/compose",
         "/opt/market-app/libexec/up",
         "/etc/harvester/application.json",
