@@ -1,10 +1,15 @@
 """What a deploy that fails goes back to, and what it calls unwell: the role's own expressions, rendered by Ansible."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from harvester_role import WELL, render, tasks, variables
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,34 @@ def test_a_failed_activation_goes_back_to_what_was_well(
     found = render(role, "{{ __harvester_fallback }}", __harvester_target=target, __harvester_before=WELL | before)
 
     assert found == fallback
+
+
+def starts(role: str, unit: str) -> set[str]:
+    """The units that this one starts: those that it wants, and of a timer its service."""
+    text = (ROOT / "roles" / role / "templates" / f"{unit}.j2").read_text("utf-8")
+    wanted = {name for line in re.findall(r"^(?:Wants|Requires)=(.*)$", text, re.M) for name in line.split()}
+    return wanted | ({unit.replace(".timer", ".service")} if unit.endswith(".timer") else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("harvester", "stop.yml"), ("harvester", "go_back.yml"), ("overseer", "remove.yml")]
+)
+def test_a_unit_is_stopped_before_those_that_it_starts(role: dict[str, Any], name: str, file: str) -> None:
+    """A recorder that starts anew wants its agent: that start takes back the agent's stop, which then has failed."""
+    steps = yaml.safe_load((ROOT / "roles" / name / "tasks" / file).read_text("utf-8"))
+    steps = [step for each in steps for step in each.get("block", [each])]
+    [loop] = [
+        step["loop"]
+        for step in steps
+        if step.get("ansible.builtin.systemd_service", {}).get("state") == "stopped" and "loop" in step
+    ]
+    own = yaml.safe_load((ROOT / "roles/overseer/vars/main.yml").read_text("utf-8"))
+    units = render(role, loop, __overseer_services=own["__overseer_services"])
+    order = [unit["name"] if isinstance(unit, dict) else unit for unit in units]
+
+    late = [(unit, started) for place, unit in enumerate(order) for started in starts(name, unit) & {*order[:place]}]
+    assert len(order) > 1
+    assert late == []
 
 
 def test_of_two_ways_back_the_nearer_one_is_taken_whatever_they_are_called(role: dict[str, Any]) -> None:
