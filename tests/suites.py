@@ -17,7 +17,7 @@ from harvester.base.errors import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS, FAST_WORKERS = 3, 5  # on two cores: many cases wait for clocks and processes
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of one user is made below it
-LEAST_MEMORY = 2 << 30  # bytes that must be free; the fast suites write some 600 MiB
+LEAST_MEMORY = 2 << 30  # bytes that must be free; the fast suites hold 330 MiB at most
 
 
 @dataclass(frozen=True)
