@@ -42,7 +42,7 @@ class Host:
             (self.folder / "bin" / name).write_text(text)
             (self.folder / "bin" / name).chmod(0o755)
         (self.folder / "new.env").write_text(NEW)
-        bringing = [
+        variables = [
             task
             for task in yaml.safe_load((ROLE / "tasks/write.yml").read_text("utf-8"))
             if "variables" in task["name"] and "store" not in task["name"]
@@ -60,7 +60,7 @@ class Host:
         play = {
             "hosts": "localhost", "connection": "local", "gather_facts": False,
             "vars_files": [str(ROLE / part / "main.yml") for part in ("defaults", "vars")],
-            "tasks": [*bringing, {"ansible.builtin.import_tasks": str(ROLE / "tasks/activate.yml")}],
+            "tasks": [*variables, {"ansible.builtin.import_tasks": str(ROLE / "tasks/activate.yml")}],
         }  # fmt: skip
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
         return subprocess.run(

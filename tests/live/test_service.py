@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.live.conftest import LiveHost
 
-from harvester.commands.live import in_force
+from harvester.commands.live import sources_in_force
 from harvester.live import server
 from harvester.live.bridge import pass_on
 from harvester.live.server import LiveServer, listen
@@ -19,19 +19,19 @@ from harvester.live.view import LOOK_SECONDS
 def test_the_page_of_another_day_has_the_symbols_that_its_rules_stand_for_then(tmp_path: Path) -> None:
     """Its service reads them at its start, so it ends when a morning's look-up, or a second one, has come."""
     config, masters = tmp_path / "config.json", tmp_path / "masters"
-    seen = [in_force(config, masters)]
+    seen = [sources_in_force(config, masters)]
     for day in ("2026-11-23", "2026-11-24", "2026-11-24"):
         folder = masters / day
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "new").write_text("{}")
         (folder / "new").rename(folder / "symbols.json")
-        seen.append(in_force(config, masters))
+        seen.append(sources_in_force(config, masters))
 
     assert len(set(seen)) == 4
-    assert in_force(config, None) == in_force(config, None) != seen[-1]
+    assert sources_in_force(config, None) == sources_in_force(config, None) != seen[-1]
     other = tmp_path / "other.json"
     config.symlink_to(other)
-    assert in_force(config, masters) != seen[-1]
+    assert sources_in_force(config, masters) != seen[-1]
 
 
 @pytest.mark.parametrize(

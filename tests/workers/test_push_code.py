@@ -1,6 +1,7 @@
 """Code goes to its remote, and secrets do not, wherever in the commits they lie."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,28 +137,36 @@ def test_a_secret_behind_what_looks_like_a_line_of_git_itself_is_not_pushed(
     assert checkout.pushed() == pushed
 
 
+@pytest.fixture
+def git_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have a script be the git of this machine."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def be(script: str) -> None:
+        (tmp_path / "git").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "git").chmod(0o755)
+
+    return be
+
+
 def test_git_asks_nobody_for_a_password_and_speaks_english(
-    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    checkout: Checkout, git_is: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever runs this is not there: a password that is asked for would keep the job waiting for its whole limit."""
-    git = tmp_path / "git"
-    git.write_text('#!/bin/sh\necho "$GIT_TERMINAL_PROMPT, $GIT_SSH_COMMAND, $LC_ALL" >&2\nexit 1\n')
-    git.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    for script, said in ((None, "0, ssh -oBatchMode=yes, C"), ("#!/bin/sh\nexit 1\n", "it said nothing")):
-        if script:
-            git.write_text(script)
+    asks = 'echo "$GIT_TERMINAL_PROMPT, $GIT_SSH_COMMAND, $LC_ALL" >&2; exit 1'
+    for script, said in ((asks, "0, ssh -oBatchMode=yes, C"), ("exit 1", "it said nothing")):
+        git_is(script)
         assert cli.run(["push-code", str(checkout.folder)]) == 1
         assert f"{checkout.folder}: git symbolic-ref failed: {said}. Correct" in capsys.readouterr().err
 
 
 def test_a_remote_that_does_not_answer_is_given_up(
-    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    checkout: Checkout,
+    git_is: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    git = tmp_path / "git"
-    git.write_text("#!/bin/sh\nexec sleep 600\n")
-    git.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    git_is("exec sleep 600")
     monkeypatch.setattr(code, "SECONDS", 0.05)
     assert cli.run(["push-code", str(checkout.folder)]) == 1
     assert "git symbolic-ref was ended after 0.05 s. Is the remote reachable?" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, _: object) -> int:
     return _serve(args)
 
 
-def in_force(config: Path, masters: Path | None) -> tuple[object, ...]:
+def sources_in_force(config: Path, masters: Path | None) -> tuple[object, ...]:
     """What a deployment leads elsewhere, and each morning's look-up of rules, where symbols are named by such."""
     from harvester.config.rules import newest_kept
 
@@ -54,7 +54,7 @@ def _serve(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     dues = DueTable(settings_path(args.config))
     view = LiveView(settings, lambda: TradingCalendar.load(settings.calendar.file), dues, SystemClock())
-    reads = partial(in_force, settings_path(args.config), settings.master_dir if settings.rules else None)
+    reads = partial(sources_in_force, settings_path(args.config), settings.master_dir if settings.rules else None)
     server = LiveServer(listening, view, stop, idle_seconds=args.idle, reads=reads)
     threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
     dues.start()

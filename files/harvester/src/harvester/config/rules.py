@@ -146,9 +146,14 @@ def keep_resolved(masters: Path, resolved: Resolved) -> None:
     folder = masters / resolved.day
     make_directory(folder)
     replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
-    for path in masters.glob(f"????-??-??/{FILE}"):
+    for path in _kept(masters):
         if path.parent.name > resolved.day:
             path.replace(path.with_name(AHEAD))
+
+
+def _kept(masters: Path) -> list[Path]:
+    """What was resolved each day, the last day first."""
+    return sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True)
 
 
 def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +167,7 @@ def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def newest_kept(masters: Path) -> tuple[Path, int] | None:
     """The file that says what rules stand for, and when it was written (ns): another one after each look-up."""
-    for path in sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True):
+    for path in _kept(masters):
         with suppress(FileNotFoundError):
             return path, path.stat().st_mtime_ns
     return None
@@ -170,7 +175,7 @@ def newest_kept(masters: Path) -> tuple[Path, int] | None:
 
 def read_resolved(masters: Path, day: str = "") -> Resolved | None:
     """What was resolved last, on `day` (YYYY-MM-DD) or before; None where nothing was. Damaged files are passed."""
-    for path in sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True):
+    for path in _kept(masters):
         if day and path.parent.name > day:
             continue
         try:

@@ -65,13 +65,13 @@ class LiveServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.socket.close()
         self.socket = listening
         self.view, self._stop, self._idle_seconds = view, stop, idle_seconds
-        self._reads, self._read = reads, reads()
+        self._reads, self._read_first = reads, reads()
         self.asked_at = time.monotonic()
 
     def service_actions(self) -> None:
         """Called by serve_forever between two requests."""
         is_idle = time.monotonic() - self.asked_at >= self._idle_seconds
-        if is_idle or self._reads() != self._read:
+        if is_idle or self._reads() != self._read_first:
             self._stop.set()
 
 
