@@ -70,9 +70,9 @@ def account(demo: dict[str, Any], root: Path) -> Account:
 
 
 @pytest.fixture(scope="session")
-def watch() -> Iterator[Watch]:
-    """Looks at all processes of this machine while the demonstration runs, those of its host among them."""
-    watch = Watch(every_seconds=0.1)
+def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
+    """Looks at all processes of this machine while the demonstration runs, of booted hosts at those of its own."""
+    watch = Watch(every_seconds=0.1, lab=request.config.rootpath / ".lab")
     watch.start()
     yield watch
     watch.stop()
