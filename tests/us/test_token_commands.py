@@ -27,6 +27,7 @@ from runbook.tokens import credentials, places, schwab_push
 
 REGION, APP_SECRET = "us-east-1", "/alpha-harvester/us/schwab/app-secret"
 DAY = 86_400
+REFRESH, ACCESS = "refr3sh-token", "acc3ss-token"
 SDK = Path(__file__).with_name("schwab_py_file.py")
 PLACES = {
     "ssm": {"source": "ssm", "parameter": "/alpha-harvester/us/schwab/access-token"},
@@ -78,7 +79,7 @@ def sdk_file(age_s: int = 0, **changes: Any) -> str:
     """
     now = int(time.time()) - age_s
     token = {
-        "expires_in": 1800, "token_type": "Bearer", "scope": "api", "refresh_token": "r1", "access_token": "a1",
+        "expires_in": 1800, "token_type": "Bearer", "scope": "api", "refresh_token": REFRESH, "access_token": ACCESS,
         "id_token": "i1", "expires_at": now + 1800,
     }  # fmt: skip
     return json.dumps({"creation_timestamp": now, "token": token | changes})
@@ -124,7 +125,7 @@ def test_the_sdks_file_is_stored_as_it_is(host: Host, tmp_path: Path) -> None:
     assert kept is not None and kept.get_secret_value() == text
     ends = to_local(read_file(kept).refresh.expires_at_ns)
     assert said.endswith(f"Next login: before {ends:%a %d %b, %H:%M %Z}, when the refresh token ends.")
-    assert "r1" not in said and "a1" not in said
+    assert REFRESH not in said and ACCESS not in said
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_status_shows_when_the_login_ends_and_not_the_thirty_minutes(host: Host,
     assert late["Schwab login"].action.startswith("./inv token-push --broker schwab, before ")
     assert (over["Schwab login"].good, over["Schwab login"].action) == (False, "./inv token-push --broker schwab")
     assert found["Schwab app secret"].place == f"SSM parameter {APP_SECRET}"
-    assert "s3cret" not in str(found) and "r1" not in str(found)
+    assert "s3cret" not in str(found) and REFRESH not in str(found)
 
 
 def test_a_value_that_is_no_login_is_said_and_is_not_good(host: Host) -> None:
