@@ -8,7 +8,12 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from harvester_role import variables
+from tests.compiled import keep_compiled
 
+from harvester.base.aws_names import Names
+from runbook.aws.account import describe
+
+keep_compiled()
 ROOT = Path(__file__).resolve().parents[3]
 LOADER = DataLoader()
 ASSERT = "ansible.builtin.assert"
@@ -21,6 +26,10 @@ ALL = {
     **{f"{path.parts[-3]}/{path.name}": path for path in sorted(ROOT.glob("roles/*/tasks/*.yml"))},
     **{f"playbooks/{path.name}": path for path in sorted(ROOT.glob("playbooks/*.yml"))},
 }
+NAMES: dict[str, Any] = describe(Names("test"), "123456789012")
+LOOK: dict[str, Any] = {"partition": "aws", "account": "123456789012", "names": NAMES, "functions": []}
+"""What the look at an account gives the roles `aws_*`, for AWS_FILES."""
+AWS_FILES = [file for file in ALL if file.startswith("aws_")]
 
 
 @cache
@@ -55,12 +64,14 @@ def expressions(path: str) -> Any:
 
 @cache
 def known_of(file: str) -> dict[str, Any]:
-    """The variables of a role and of those that it builds on; of a playbook those of its play."""
+    """The variables of a role and of those that it builds on, of the account's roles all; of a playbook its play's."""
     role, found = file.partition("/")[0], dict(of_harvester())
+    found["role_path"] = str(ROOT / "roles" / role)
     if role == "playbooks":
         for play in expressions(file):
             found |= play.get("vars", {})
-    for path in (f"roles/{each}/{part}/main.yml" for each in ("rclone", role) for part in ("defaults", "vars")):
+    others = [path.name for path in sorted(ROOT.glob("roles/aws_*"))] if role.startswith("aws_") else ["rclone"]
+    for path in (f"roles/{each}/{part}/main.yml" for each in (*others, role) for part in ("defaults", "vars")):
         if (ROOT / path).is_file():
             found |= expressions(path)
     return found
@@ -73,6 +84,17 @@ of_harvester = cache(variables)
 def own_of(file: str) -> dict[str, dict[str, Any]]:
     """The variables of each task of a file, by its name."""
     return {each["name"]: each.get("vars", {}) for each in inside(expressions(str(ALL[file])), ()) if "name" in each}
+
+
+def evaluate(role: str, expression: str, given: dict[str, Any]) -> Any:
+    """What an expression gives among a role's variables."""
+    return Templar(LOADER, known_of(f"{role}/main.yml") | given).template(trust_as_template(f"{{{{ {expression} }}}}"))
+
+
+def value(file: str, task: dict[str, Any], expression: str, given: dict[str, Any], *, default: Any = None) -> Any:
+    """What an expression of a task gives; `default` where it is omitted."""
+    templar = Templar(LOADER, known_of(file) | own_of(file)[task["name"]] | given)
+    return templar.template({"value": trust_as_template(expression)}).get("value", default)
 
 
 def holds(file: str, task: dict[str, Any], condition: Any, given: dict[str, Any]) -> bool:
