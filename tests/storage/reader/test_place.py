@@ -8,7 +8,7 @@ import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from harvester.lake.layout import Partition
-from harvester.reader.errors import UnreachableLakeError
+from harvester.reader.errors import NotALakeError, UnreachableLakeError
 from harvester.reader.place import Place
 
 FOLDER = "lake/manifest/date=2026-11-20/host=nse-1"
@@ -56,3 +56,13 @@ def test_a_place_that_cannot_be_listed_says_why_and_what_to_do(
 
     with pytest.raises(UnreachableLakeError, match=words):
         Place(address if "://" in address else tmp_path / address, files).partitions()
+
+
+def test_a_lake_on_the_disk_is_not_named_where_a_bucket_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bucket" / "lake" / "pulled" / "manifest" / "date=2026-11-20").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(NotALakeError, match=r"^s3://bucket/lake holds no closed day of a lake"):
+        Place("s3://bucket/lake", SubTreeFileSystem(str(tmp_path), LocalFileSystem())).partitions()
