@@ -1,13 +1,18 @@
 """A grid is what a walk over the stored rows gives, and its mask is false wherever the ledger says so."""
 
+import hashlib
 import itertools
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
-from tests.storage.lake.sockets import INFY, SBIN
+from tests.storage.lake.relisting import forge
+from tests.storage.lake.sockets import INFY, SBIN, book, ids_of
 from tests.storage.reader.days import (
     FRIDAY,
     GAP,
@@ -25,8 +30,10 @@ from tests.storage.reader.days import (
 from tests.storage.reader.stored import stored
 from tests.storage.reader.walk import Gap, Row, value
 
+from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_REST
+from harvester.lake.layout import Partition
 from harvester.reader import Lake, open_lake
 from harvester.reader.errors import FinerThanDataError, QuestionError, TooLargeError
 
@@ -184,21 +191,52 @@ def test_a_grid_finer_than_polls_is_refused(lake: Lake) -> None:
     lake.grid("ITC", FRIDAY, FRIDAY, every="5000ms", fields=["mid"])
 
 
-def test_a_grid_may_be_finer_than_the_polls_of_a_symbol_that_a_socket_streamed_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_two_tables", [False, True])
+def test_what_a_socket_and_polls_brought_of_a_symbol_counts_in_the_order_of_receipt(
+    tmp_path: Path, of_two_tables: bool
+) -> None:
+    """Wherever in its frame a book stood; and a grid of both may be finer than the polls."""
     run = DayRecorder(tmp_path / "lab1" / "journal", FRIDAY, polled=(SBIN,))
     run.open([FYERS_REST, FYERS_HSM], interval_ns=INTERVAL_NS)
-    run.connect(0, [SBIN])
-    run.snapshots(0, SBIN)
+    run.connect(0, [SBIN, INFY])
+    run.snapshots(0, INFY, SBIN)
+    expected = []
     for second in range(1, SECONDS):
         run.at(second)
-        run.books(0, SBIN, second)
+        others = [hsm.update(ids_of(INFY)["dp"], book(number)) for number in range((SECONDS - second) % 7)]
+        run.entries(0, *others, hsm.update(ids_of(SBIN)["dp"], book(second)))
         if second % 5 == 0:
             run.poll(second // 5, SBIN)
+        expected.append(800 + second / 100)
     run.close()
     run.stop()
     close(tmp_path, FRIDAY, polled=(SBIN,))
+    if of_two_tables:
+        split_by_feed(tmp_path / "lake")
+    lake = open_lake(tmp_path / "lake")
 
-    assert open_lake(tmp_path / "lake").grid("SBIN", FRIDAY, FRIDAY, every="1s", fields="mid").mask.all()
+    grid = lake.grid("SBIN", FRIDAY, FRIDAY, every="1s", fields="mid")
+    assert grid.mask.all()
+    assert grid.values[1:, 0, 0].tolist() == pytest.approx(expected)
+
+
+def split_by_feed(lake: Path) -> None:
+    """Have the day's books in a table of each feed, as days of schema 2 have them: only then are they put in order."""
+    [path] = lake.glob("depth_v3/**/*.parquet")
+    rows = pq.read_table(path)
+    polled = pc.equal(rows.column("feed").cast("string"), "fyers-rest")
+    other = path.with_name("polled.parquet")
+    pq.write_table(rows.filter(polled), other)
+    pq.write_table(rows.filter(pc.invert(polled)), path)
+
+    def change(value: dict[str, Any]) -> None:
+        [entry] = [each for each in value["files"] if each["path"] == path.relative_to(lake).as_posix()]
+        value["files"].append(entry | {"path": other.relative_to(lake).as_posix()})
+        for each, file in ((entry, path), (value["files"][-1], other)):
+            data = file.read_bytes()
+            each |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    forge(SimpleNamespace(lake=lake, partition=Partition(FRIDAY, "lab1")), change)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fields", [[], "mid_5", "imbalance", "imbalance_0", "imbalance_51", ["mid", "mid"], "price"])
