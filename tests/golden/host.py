@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 os.environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LAB_STATE": "no-lab", "LC_ALL": "C.UTF-8"}
 
 import yaml  # noqa: E402
-from ansible._internal._templating import _jinja_bits  # noqa: E402
 from ansible.inventory.manager import InventoryManager  # noqa: E402
 from ansible.parsing.dataloader import DataLoader  # noqa: E402
 from ansible.playbook import Playbook  # noqa: E402
@@ -30,6 +29,7 @@ from ansible.plugins.loader import init_plugin_loader  # noqa: E402
 from ansible.template import Templar, trust_as_template  # noqa: E402
 from ansible.vars.hostvars import HostVars  # noqa: E402
 from ansible.vars.manager import VariableManager  # noqa: E402
+from tests.compiled import keep_compiled  # noqa: E402
 from tests.golden import account  # noqa: E402
 
 FILES = ("file", "copy", "template", "ini_file")
@@ -180,24 +180,6 @@ def main() -> None:
     found |= account.make()
     found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
     json.dump(found, sys.stdout)
-
-
-def keep_compiled() -> None:
-    """A variable's text is compiled once, not by every task that reads it."""
-    environment, context = _jinja_bits.AnsibleEnvironment, _jinja_bits._TemplateCompileContext
-    compile_source, kept = environment.compile, {}
-
-    def compile_once(self: Any, source: Any, *where: Any, **options: Any) -> Any:
-        if not isinstance(source, str):
-            return compile_source(self, source, *where, **options)
-        escaping = context.current(optional=True)
-        read_as = (self.block_start_string, self.variable_start_string, self.trim_blocks, self.lstrip_blocks)
-        key = (str(source), where, *options.items(), escaping and escaping.escape_backslashes, *read_as)
-        if key not in kept:
-            kept[key] = compile_source(self, source, *where, **options)
-        return kept[key]
-
-    environment.compile = compile_once
 
 
 def written_by(playbook: Path) -> Iterator[str]:

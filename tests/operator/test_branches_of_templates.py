@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from ansible.template import Templar, trust_as_template
-from tests.operator.test_conditions_of_roles import LOADER, ON_HOSTS, ROOT, known_of
+from conditions import LOADER, ROOT, Given, known_of
+from tests.operator.test_conditions_of_roles import ON_HOSTS
 
 BRANCH = re.compile(r"\{%-? *(?:el)?if (.*?) *-?%\}\n(?=(.*))")
 INLINE = re.compile(r"\{\{-? *([^{}]* if [^{}]*?) *-?\}\}")
-Given = list[dict[str, Any]]
 
 
 def settings(**stated: Any) -> dict[str, Any]:

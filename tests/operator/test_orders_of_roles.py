@@ -1,13 +1,11 @@
 """What in roles and playbooks must come before what: where a run is cut off, or fails, the order is what protects."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.operator.test_conditions_of_roles import inside, name_of
+from conditions import ROOT, inside, name_of
 
-ROOT = Path(__file__).resolve().parents[2]
 ORDERS: dict[str, dict[str, tuple[str, ...]]] = {
     "roles/host_hardening/handlers/main.yml": {
         "the way back stands until a new login has worked": (

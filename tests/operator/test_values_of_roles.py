@@ -4,16 +4,14 @@ The tables of conditions state these values; here each is derived from what come
 """
 
 from base64 import b64encode
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.template import Templar, trust_as_template
-from tests.operator import test_conditions_of_roles as conditions
-from tests.operator import test_role_refusals as of_harvester
+from conditions import ALL, LOADER, ROOT, known_of, own_of, tasks_of
+from tests.operator import test_conditions_of_roles, test_refusals_of_roles, test_role_refusals
 
-ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
     "__harvester_deployment": "tests/operator/test_activation.py",
     "__harvester_fallback": "tests/operator/test_activation.py",
@@ -223,10 +221,10 @@ VALUES: dict[tuple[str, str], Cases] = {
 def value_of(where: str, name: str, given: Given) -> Any:
     """A list in an order of its own: Ansible's filters of sets keep none."""
     file = where if where.startswith("playbooks/") else f"{where}/main.yml"
-    known = dict(conditions.known_of(file))
-    for own in conditions.own_of(file).values() if where.startswith("playbooks/") else ():
+    known = dict(known_of(file))
+    for own in own_of(file).values() if where.startswith("playbooks/") else ():
         known |= own
-    found = Templar(conditions.LOADER, known | given).template(trust_as_template(f"{{{{ {name} }}}}"))
+    found = Templar(LOADER, known | given).template(trust_as_template(f"{{{{ {name} }}}}"))
     return sorted(found, key=str) if isinstance(found, list) else found
 
 
@@ -258,7 +256,12 @@ def test_what_the_inventory_says_of_workers_counts_before_what_the_role_knows(
 
 def test_every_value_that_the_tables_of_conditions_state_is_derived_somewhere() -> None:
     """Or the value would be right in the table, and wrong on the host."""
-    tables = (conditions.REFUSALS, conditions.STEPS, of_harvester.REFUSALS, of_harvester.STEPS)
+    tables = (
+        test_refusals_of_roles.REFUSALS,
+        test_conditions_of_roles.STEPS,
+        test_role_refusals.REFUSALS,
+        test_role_refusals.STEPS,
+    )
     stated = {
         name for table in tables for cases in table.values() for given in (*cases[0], *cases[1]) for name in given
     }
@@ -266,8 +269,8 @@ def test_every_value_that_the_tables_of_conditions_state_is_derived_somewhere() 
     for path in (*ROOT.glob("roles/*/vars/main.yml"), *ROOT.glob("roles/harvester/vars/main/*.yml")):
         found = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) or {}
         derived |= {name for name, value in found.items() if "{{" in str(value) and not name.startswith("__aws_")}
-    for file in conditions.ALL:
-        for task in conditions.tasks_of(file):
+    for file in ALL:
+        for task in tasks_of(file):
             derived |= {name for name, value in (task.get("vars") or {}).items() if "{{" in str(value)}
 
     known = {name for _, name in VALUES} | {"__overseer_settings"} | {*ELSEWHERE} | STATED

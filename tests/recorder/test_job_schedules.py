@@ -185,3 +185,11 @@ def test_the_timer_of_an_interval_has_its_times_and_no_other(seconds: int) -> No
     assert of_timer == list(range(0, 86_400, seconds))
     day = date(2026, 11, 23)
     assert schedule.moments(day, None) == [midnight_ns(day) + at * NS_PER_SECOND for at in of_timer]
+
+
+@pytest.mark.parametrize(
+    ("text", "timer"),
+    [("6h", "00/6:00:00"), ("1h", "*:00:00"), ("15min", "*:00/15:00"), ("20s", "*:*:00/20"), ("12h", "00/12:00:00")],
+)
+def test_the_timer_of_an_interval_is_one_line_where_systemd_has_a_form_for_it(text: str, timer: str) -> None:
+    assert read_schedule(f"every {text}").calendars([]) == [f"*-*-* {timer} Asia/Kolkata"]

@@ -271,6 +271,7 @@ def test_a_run_that_died_with_the_host_has_its_record_at_the_next_one(
 
     first, second = records.read(DAY, DAY)
     assert (first.result, first.began_ns, first.ended_ns) == ("interrupted", OPEN_NS - HOUR_NS, OPEN_NS)
+    assert first.cause == "the host or the run ended without a word"
     assert second.result == "ok"
 
 

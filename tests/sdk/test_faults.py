@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exchange.client import call_control
-from exchange.faults import FaultSchedule, parse_faults
+from exchange.faults import Armed, Fault, FaultSchedule, parse_faults
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
 
@@ -112,6 +112,13 @@ def test_garbage_is_labelled_json_and_is_not(server):
     with pytest.raises(ValueError):
         answer.json()
     assert log_of(server)[0]["sha256"] == hashlib.sha256(answer.content).hexdigest()
+
+
+def test_noise_is_other_noise_each_time_and_the_same_in_each_run():
+    fault = Fault(action="garbage_frame", size_bytes=33)
+    first, again, second = (Armed(fault, 0, used=used).noise(64) for used in (1, 1, 2))
+    assert first == again != second and len(first) == 33
+    assert len(Armed(Fault(action="garbage"), 0).noise(512)) == 512
 
 
 def test_an_html_body_becomes_the_sdks_bad_request(server):

@@ -71,6 +71,10 @@ def test_a_secret_is_not_pushed_and_its_value_is_not_said(
     assert cli.run(["push-code", str(checkout.folder)]) == 1
     said = capsys.readouterr().err
     assert f"deep/{name} of commit {checkout.git('rev-parse', 'HEAD')[:10]} has a" in said
+    assert said.endswith(
+        ". Take it out of every commit that the remote lacks, and give the secret a new value where it was elsewhere"
+        " already.\n"
+    )
     assert SECRETS[name][-12:-1] not in said
     assert checkout.pushed() == before
 
@@ -154,7 +158,8 @@ def test_git_asks_nobody_for_a_password_and_speaks_english(
 ) -> None:
     """Whoever runs this is not there: a password that is asked for would keep the job waiting for its whole limit."""
     asks = 'echo "$GIT_TERMINAL_PROMPT, $GIT_SSH_COMMAND, $LC_ALL" >&2; exit 1'
-    for script, said in ((asks, "0, ssh -oBatchMode=yes, C"), ("exit 1", "it said nothing")):
+    long = "printf '%0300d' 0 >&2; exit 1"
+    for script, said in ((asks, "0, ssh -oBatchMode=yes, C"), ("exit 1", "it said nothing"), (long, "0" * 240)):
         git_is(script)
         assert cli.run(["push-code", str(checkout.folder)]) == 1
         assert f"{checkout.folder}: git symbolic-ref failed: {said}. Correct" in capsys.readouterr().err

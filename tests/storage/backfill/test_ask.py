@@ -1,5 +1,6 @@
 """The asking: paced below the session's own requests, kept before it counts, resumed anywhere, and told why it ends."""
 
+import asyncio
 from collections import namedtuple
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -117,6 +118,8 @@ def test_a_symbol_that_the_broker_does_not_know_ends_its_own_requests_alone(host
     assert "not_listed" in progress.refused[0].why
     assert {each.symbol for each in progress.refused} == {SBIN}
     assert host.left(host.order(SINCE))[0][0] == SBIN, "another day the broker may know it"
+    alone = ask(host, host.order(SINCE, FRIDAY, "5", SBIN), Broker(host.clock, unknown))
+    assert [(each.first, each.last) for each in alone.refused][:1] == [(str(SINCE), str(FRIDAY))]
 
 
 def test_a_token_that_ends_in_the_middle_is_told_and_the_next_run_goes_on(host: Host) -> None:
@@ -130,6 +133,33 @@ def test_a_token_that_ends_in_the_middle_is_told_and_the_next_run_goes_on(host: 
     ask(host, host.order(SINCE), rest)
 
     assert len(rest.asked) == 6
+
+
+def test_whatever_ends_a_run_no_request_of_it_is_under_way_any_more(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is refused while the first has no answer yet."""
+    run, flying, left = asking.Asker.run, list[str](), list[int]()
+    broker = Broker(host.clock, lambda *_: Outage("token_refused", "HTTP 401, code -8: expired"))
+    fetch = broker.fetch
+
+    async def slow(symbol: str, *words: Any) -> Any:
+        flying.append(symbol)
+        if len(flying) == 1:
+            await asyncio.Event().wait()
+        return await fetch(symbol, *words)
+
+    async def watched(asker: asking.Asker) -> None:
+        try:
+            await run(asker)
+        finally:
+            left.append(len(asyncio.all_tasks()) - 1)
+
+    broker.fetch = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(asking.Asker, "run", watched)
+    with pytest.raises(HarvesterError, match="code -8"):
+        ask(host, host.order(SINCE), broker)
+    assert (len(flying), left) == (2, [0])
 
 
 def test_without_a_token_nothing_is_asked(host: Host) -> None:
@@ -184,7 +214,11 @@ def test_an_account_that_the_broker_blocks_is_asked_for_nothing_more(host: Host)
 def test_an_account_without_the_right_to_data_ends_the_run(host: Host) -> None:
     broker = Broker(host.clock, lambda *_: Outage("bad_response", "HTTP 400: no"))
 
-    with pytest.raises(HarvesterError, match=r"answered 3 requests in a row without data, the last for .*-EQ from"):
+    with pytest.raises(
+        HarvesterError,
+        match=r"answered 3 requests in a row without data, the last for .*-EQ from .* until somebody has looked\."
+        r" Is the app's permission for market data still there \(the broker's API dashboard\)\?$",
+    ):
         ask(host, host.order(SINCE), broker)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.descriptors import none_left_open
 from tests.lake_rows import rows
 from tests.storage.backfill.conftest import FRIDAY, HOST, INFY, MONDAY, SBIN, Host, candle, said, week
 
@@ -56,7 +57,7 @@ def test_the_same_answer_again_changes_nothing(host: Host) -> None:
     host.answer((SBIN, MONDAY, FRIDAY, said(*week())))
     again = host.build()
 
-    assert again.answers == 1
+    assert (again.answers, again.days, host.entry(FRIDAY)["asked_ns"]) == (1, 5, host.clock.now_ns)
     for day, files in before.items():
         assert [entry.path for entry in host.manifest(day).files if "history" in entry.folder] == [
             entry.path for entry in files if "history" in entry.folder
@@ -262,11 +263,28 @@ def test_a_full_disk_leaves_the_answers_for_the_next_build(host: Host, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(building, "_write_certificate", fail)
-        with pytest.raises(HarvesterError, match=r"a file: .* cannot be made tables \(No space left.* keeps them"):
+        told = (
+            r"^a file: the backfill's answers cannot be made tables \(No space left on device\)\. Its journal keeps"
+            r" them; free disk space or correct owners and modes, then run the command again\.$"
+        )
+        with pytest.raises(HarvesterError, match=told):
             host.build()
     assert history_of(MONDAY, HOST) not in find_partitions(host.lake)
 
     assert host.build().days == 5
+
+
+def test_a_table_that_is_given_up_leaves_no_file_open(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.answer((SBIN, MONDAY, MONDAY, said(*week()[:2])))
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "a file")
+
+    monkeypatch.setattr(building.TableFiles, "end", fail)
+    with none_left_open():
+        with pytest.raises(HarvesterError, match="No space left") as caught:
+            host.build()
+        assert caught.tb, "which holds whatever the build had in its hands"
 
 
 def test_what_a_former_build_says_of_a_day_stays_where_nothing_new_was_asked() -> None:
@@ -284,5 +302,5 @@ def test_what_a_former_build_says_of_a_day_stays_where_nothing_new_was_asked() -
     assert five["rejected"] == {"bad_prices": 2, "not_due": 1}
     assert (five["asked_ns"], symbols["A"]["resolutions"]["15"]["asked_ns"]) == (9, 7)
     assert symbols["B"]["resolutions"]["5"]["asked_ns"] == 3 and symbols["B"]["resolutions"]["5"]["rejected"] == {}
-    assert (made["format"], made["date"], made["host"]) == (2, "2026-11-20", "h-history")
+    assert (made["format"], made["date"], made["host"], made["release"]) == (2, "2026-11-20", "h-history", "r")
     assert entry["resolutions"]["5"] == former, "what was given is not changed"

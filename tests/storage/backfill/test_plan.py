@@ -8,13 +8,13 @@ import pytest
 from tests.storage.backfill.conftest import EVENING, FRIDAY, INFY, MONDAY, SBIN, Host, said, week
 
 from harvester.backfill.order import load_order, make_order, save_order
-from harvester.backfill.pending import spoken_for
-from harvester.backfill.plan import window_days, windows
+from harvester.backfill.pending import read_answers, spoken_for
+from harvester.backfill.plan import calendars_of, window_days, windows
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.calendar.periods import dates_due, first_day, next_first_day, over_ns
 from harvester.config.resolutions import parse_resolution
-from harvester.journal.format import BackfillAnswer
+from harvester.journal.format import FYERS_BACKFILL, BackfillAnswer, encode_backfill
 
 DAY = timedelta(days=1)
 
@@ -145,6 +145,22 @@ def test_what_is_here_or_waits_to_be_built_is_not_asked_for_again(host: Host) ->
     assert len(host.left(host.order(resolution="15"))) == 2, "of another resolution nothing is here"
     wider = host.order(MONDAY - 3 * DAY, date(2026, 11, 23))
     assert host.left(wider)[:2] == [(SBIN, "2026-11-13", "2026-11-23"), (INFY, "2026-11-13", "2026-11-23")]
+
+
+def test_what_is_no_answer_of_an_ordered_symbol_is_left_out(host: Host) -> None:
+    good = encode_backfill(BackfillAnswer(EVENING, 200, MONDAY, FRIDAY, "5", said()))
+    with host.write() as writer:
+        for number, payload in ((0, b"x"), (9, good), (1, good)):
+            writer.append(FYERS_BACKFILL, number, payload, wall_ns=EVENING, mono_ns=0)
+
+    [answer] = read_answers(sorted(host.journal.glob("*/*.seg")))
+    assert (answer.symbol, answer.run_id, answer.recv_ns, answer.said.first) == (INFY, "run1", EVENING, MONDAY)
+
+
+def test_a_symbol_that_is_not_recorded_has_the_calendar_of_the_segment_of_its_name(host: Host) -> None:
+    gold = "MCX:GOLD26DECFUT"
+    found = calendars_of(host.settings, host.calendar, (SBIN, gold))
+    assert [found[symbol].segment for symbol in (SBIN, gold)] == ["nse_cash", "mcx"]
 
 
 def test_an_answer_without_data_counts_for_nothing(host: Host) -> None:

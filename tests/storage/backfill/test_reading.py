@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 from tests.journals import DAY, OPEN_NS
-from tests.storage.backfill.conftest import INFY, MONDAY, SBIN, Host, candle, said, week
+from tests.storage.backfill.conftest import HOST, INFY, MONDAY, SBIN, Host, candle, said, week
 from tests.storage.lake.candles import CandlePlace, bar
 from tests.storage.lake.candles import said as served
+from tests.storage.lake.conftest import Place
+from tests.storage.lake.relisting import relist
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
-from harvester.lake.layout import Partition
+from harvester.lake.layout import Partition, history_of
 from harvester.reader import ReaderError, open_lake
 from harvester.reader.lake import Lake
+from harvester.reader.verify import verify_lake
 from runbook.report.query import ask as query
 
 WIDTH = 300 * NS_PER_SECOND
@@ -62,7 +65,7 @@ def test_bars_of_a_day_are_asked_for_by_their_resolution(host: Host) -> None:
         ({"resolution": "7", "source": "broker"}, "'7' is no resolution that the broker has"),
         ({"resolution": "D", "source": "broker", "every": "1h"}, "Give either a resolution, or every"),
         ({"resolution": "D"}, "A resolution is the broker's word: ask with source='broker'"),
-        ({}, "This lake has no closed day"),
+        ({}, r"^This lake has no closed day\. What a backfill brought, bars\(source='broker'\) answers\.$"),
         ({"source": "broker", "symbols": INFY}, "'NSE:INFY-EQ' is no symbol that this lake has"),
         ({"source": "broker", "host": "other"}, "was not recorded by host 'other', but by test1"),
         ({"source": "broker", "every": "1m"}, "are of 300 s"),
@@ -125,3 +128,15 @@ def test_sql_has_the_history_as_a_view_of_its_own(both: Host) -> None:
     (row,) = query("select max(close), any_value(host) from history_rupees where symbol like '%SBIN%'", both.lake).rows
     assert (str(row[0]), row[1]) == ("802.00", "test1-history")
     assert query("select count(*) from ohlcv_data", both.lake).rows == [(5,)]
+
+
+def test_a_day_without_a_bar_is_held_against_its_certificate_too(host: Host) -> None:
+    host.answer((SBIN, MONDAY, MONDAY, said()))
+    host.build()
+    (entry,) = host.manifest(MONDAY).find("certificate")
+    path = host.lake / entry.path
+    path.write_bytes(path.read_bytes().replace(b'"recorded": 0', b'"recorded": 1'))
+    relist(Place(host.settings.data_dir, partition=history_of(MONDAY, HOST)), path)
+
+    first, *_ = verify_lake(host.lake).days
+    assert first.problems == [f"{SBIN}, resolution 5: recorded is 1, counted 0"]

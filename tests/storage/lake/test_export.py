@@ -9,7 +9,9 @@ import pytest
 from tests.journals import DAY, SYMBOLS, book
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import entered
 from harvester.lake.tables import parquet
+from harvester.reader import open_lake
 from harvester.reader.export import export_csv
 
 SBIN, INFY = SYMBOLS
@@ -31,6 +33,12 @@ def test_the_file_is_the_old_one_to_the_letter(closed) -> None:
         "799.95,10,799.90,20,799.85,30,799.80,40,799.75,50,800.05,20,800.10,40,800.15,60,800.20,80,800.25,100"
     )
     assert lines[-1] == "" and b"\r" not in path.read_bytes()
+
+
+def test_times_are_those_of_the_market_of_the_day_whatever_this_process_records(closed) -> None:
+    with entered("us"):
+        path, _ = export_csv(closed.lake, DAY, closed.root / "out")
+    assert path.read_text().split("\n")[1].startswith("2026-11-23T09:15:00.000000+05:30,NSE:INFY-EQ,")
 
 
 def test_rows_come_in_the_order_of_their_times_and_of_one_time_by_symbol(closed) -> None:
@@ -60,6 +68,8 @@ def test_the_export_does_not_depend_on_row_groups(
     place.close(rebuild=True)
 
     assert pq.read_metadata(place.current("depth")).num_row_groups == 2
+    [table] = open_lake(place.lake).on(DAY)[0].require("depth")
+    assert [table.groups(symbol) for symbol in (INFY, SBIN)] == [[0] if shared_rows == 1 else [0, 1], [1]]
     assert export_csv(place.lake, DAY, place.root / "several", symbols)[0].read_bytes() == expected
 
 

@@ -222,6 +222,17 @@ def test_a_window_that_only_the_recorder_knew_counts(place) -> None:
     assert place.certificate()["symbols"][SBIN]["expected"] == SLOTS
 
 
+def test_a_polled_symbol_is_judged_by_the_hours_of_its_segment(place) -> None:
+    place.record_all()
+    half = ((OPEN_NS, OPEN_NS + SLOTS // 2 * INTERVAL_NS),)
+    place.close(segments={INFY: "mcx"}, segment_windows={"mcx": half})
+    entries = [place.certificate()["symbols"][symbol] for symbol in (SBIN, INFY)]
+    assert [(each["expected"], each["off_schedule"], each.get("segment")) for each in entries] == [
+        (SLOTS, 0, None),
+        (SLOTS // 2, SLOTS // 2, "mcx"),
+    ]
+
+
 def test_a_restart_with_another_interval_changes_the_slots_from_there_on(place) -> None:
     first = place.start()
     first.open_window(SLOTS, interval_ns=INTERVAL_NS)

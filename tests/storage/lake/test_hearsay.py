@@ -8,6 +8,7 @@ from harvester.journal.format import FYERS_HSM, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.events import Events, Run
 from harvester.lake.day.known_gaps import KnownGap, KnownGaps
+from harvester.lake.day.records import Polling, WindowOpen
 from harvester.lake.day.slots import build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.gaps.streams import Reception, StreamGaps
@@ -54,3 +55,18 @@ def test_a_slot_keeps_the_cause_that_its_own_run_wrote_down() -> None:
     rows = PollGaps(build_grid([], [(0, 260)], 20), events, 1).rows(S, {0, 240}, {})
 
     assert [(row.from_ns, row.to_ns, row.cause) for row in rows] == [(20, 60, "no_token"), (60, 240, "not_running")]
+
+
+def test_a_run_is_there_from_the_slot_at_its_very_start_on() -> None:
+    late = gap(SECOND, 180, 240, "timeout", feed=FYERS_REST)
+    late.opened_at = 999
+    events = Events(runs=[FIRST, SECOND], gaps=KnownGaps([gap(FIRST, 180, 220, "no_token", feed=FYERS_REST), late]))
+
+    rows = PollGaps(build_grid([], [(180, 240)], 20), events, 1).rows(S, set(), {})
+
+    assert [(row.from_ns, row.to_ns, row.cause) for row in rows] == [(180, 200, "no_token"), (200, 240, "timeout")]
+
+
+def test_polls_of_a_fallback_are_due_in_each_window_that_has_no_others() -> None:
+    windows = [WindowOpen(0, 0, 40, 20), WindowOpen(100, 100, 140, None), WindowOpen(200, 200, 220, None)]
+    assert build_grid(windows, [], None, [Polling(10, 210, 15)]).slots == (0, 20, 100, 115, 130, 205)

@@ -378,7 +378,9 @@ def test_a_clean_up_that_cannot_write_stops_and_says_where(closed) -> None:
     findings = judge_files(closed.lake, closed.journal, receipt, 0)
     (closed.lake / findings[0].entry.path).unlink()
     with pytest.raises(
-        HarvesterError, match=r"depth_v3-g1-\w{16}.parquet: clean-up stopped at 2026-11-23 \(No such file"
+        HarvesterError,
+        match=r"depth_v3-g1-\w{16}.parquet: clean-up stopped at 2026-11-23 \(No such file or directory\). Free"
+        " some disk space for the note of what goes, or be the user that owns the lake, then run the command again.$",
     ):
         delete_files(closed.lake, findings, receipt)
 

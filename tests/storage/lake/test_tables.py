@@ -9,6 +9,7 @@ from tests.lake_rows import rows as rows_of
 
 from harvester.lake.schema import BARS_TABLE
 from harvester.lake.tables import parquet
+from harvester.lake.tables.bars import Bars
 
 
 def write(path: Path, rows: dict[str, int]) -> parquet.TableWriter:
@@ -67,3 +68,8 @@ def test_a_table_that_failed_is_closed_with_what_it_has(tmp_path: Path) -> None:
         writer.end_symbol("A")
         raise ValueError("no more")
     assert pq.read_metadata(path).num_rows == 0
+
+
+def test_bars_of_no_quotes_are_whole_numbers_too() -> None:
+    nothing = Bars().matrix([])
+    assert (nothing.dtype, nothing.shape) == (np.int64, (BARS_TABLE.height, 0))

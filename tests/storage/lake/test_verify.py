@@ -205,6 +205,16 @@ def test_accounts_are_not_held_against_tables_that_clean_up_took_or_that_are_dam
     assert problems(closed) == []
 
 
+def test_damage_of_the_journal_is_told_by_the_certificate_and_is_no_problem(closed: Place) -> None:
+    path, _ = path_of(closed, "certificate")
+    lost = {"kind": "empty", "where": "7", "records": None, "bytes": 0, "from_ns": None, "to_ns": None, "symbols": []}
+    lost |= {"slots": 0, "lost_ns": 0, "loses": False, "detail": "", "kept": None}
+    path.write_bytes(change_certificate(lambda value: value["damage"].append(lost))(path.read_bytes()))
+    relist(closed, path)
+    [day] = verify_lake(closed.lake).days
+    assert [each[:26] for each in day.damage] == ["Segment 7 has no record. W"] and day.problems == []
+
+
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
 def test_accounts_of_a_day_without_one_of_the_three_files_are_not_checked(closed: Place, kind: str) -> None:
     def forget(value: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,11 @@ def test_half_a_pull_is_said_where_it_matters_and_no_earlier(copy: Path) -> None
     depth_of(copy).unlink()
     lake = open_lake(copy)
 
-    with pytest.raises(IncompleteLakeError, match=r"-g1-.* is not here, and the manifest of 2026-11-19 lists it"):
+    with pytest.raises(
+        IncompleteLakeError,
+        match=r"-g1-.* is not here, and the manifest of 2026-11-19 lists it: half a pull, or clean-up took it\."
+        r" Pull the day again with \./inv pull-data, or read it where it was pulled to\.$",
+    ):
         lake.depth("SBIN", THURSDAY)
     with pytest.raises(IncompleteLakeError):
         lake.grid("SBIN", every="1s", fields="mid")
@@ -73,7 +78,7 @@ def test_half_a_pull_is_said_where_it_matters_and_no_earlier(copy: Path) -> None
 def test_a_file_that_was_cut_short(copy: Path) -> None:
     path = depth_of(copy)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DamagedFileError, match="Move it away"):
+    with pytest.raises(DamagedFileError, match=r"\(it looks like a Parquet file that was cut short: .*\. Move it away"):
         open_lake(copy).depth("SBIN", THURSDAY)
 
 
@@ -164,6 +169,8 @@ def test_a_date_outside(lake: Lake, day: str) -> None:
             ask(day)
     with pytest.raises(OutsideError):
         lake.depth("SBIN", since=day, until=day)
+    with pytest.raises(OutsideError, match=r"^An empty list is no day of this lake: it has 2026-11-19, "):
+        lake.depth("SBIN", [])
 
 
 @pytest.mark.parametrize("day", ["yesterday", "20/11/2026", "", 5, None])
@@ -181,6 +188,7 @@ def test_a_date_that_is_none(lake: Lake, day: Any) -> None:
         {"since": "2026-11-19T10:00"},
         {"since": "2026-11-23", "until": "2026-11-20"},
         {"days": THURSDAY, "since": THURSDAY},
+        {"days": datetime.fromisoformat("2026-11-19T10:00")},
         {"prices": "dollars"},
         {"tz": "Mars/Olympus"},
         {"session": "lunch"},

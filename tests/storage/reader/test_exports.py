@@ -184,6 +184,25 @@ def test_trades_are_those_that_were_seen(traded: Path) -> None:
     assert [row["volume"] for row in kept] == trades.volume.tolist()
 
 
+def test_books_and_trades_are_asked_for_of_the_symbol_day_and_host_alone(
+    traded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    lake = open_lake(traded)
+    [day] = lake.on(THURSDAY)
+    for name in ("depth", "trades"):
+
+        def ask(*words: Any, name: str = name, **named: Any) -> Any:
+            asked.append((name, words, named))
+            return getattr(Lake, name)(lake, *words, **named)
+
+        monkeypatch.setattr(lake, name, ask)
+
+    assert len(read_books(lake, day, SBIN).times) and len(read_trades(lake, day, SBIN).times) == PRINTS
+    of_the_day = (SBIN, THURSDAY), {"host": day.host, "prices": "paise"}
+    assert asked == [("depth", *of_the_day), ("trades", *of_the_day)]
+
+
 def test_exported_trades_are_all_there(traded: Path, tmp_path: Path) -> None:
     [(path, count)] = export_day("hftbacktest", traded, THURSDAY, tmp_path)
     [(catalog, both)] = export_day("nautilus", traded, THURSDAY, tmp_path / "catalog")

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from tests.journals import OPEN_NS
+from tests.storage.lake.conftest import Place
 from tests.storage.lake.relisting import forge
 from tests.storage.lake.sockets import INFY, SBIN, book, ids_of
 from tests.storage.reader.days import (
@@ -36,6 +38,7 @@ from harvester.journal.format import FYERS_HSM, FYERS_REST
 from harvester.lake.layout import Partition
 from harvester.reader import Lake, open_lake
 from harvester.reader.errors import FinerThanDataError, QuestionError, TooLargeError
+from harvester.reader.grid import Grid
 
 FIELDS = [
     "mid",
@@ -110,6 +113,7 @@ def test_the_mask_is_false_through_a_gap_and_before_the_first_book(lake: Lake) -
     assert infy[GAP[0] - 1]
     assert infy[GAP[1]]  # the snapshot of the new connection
     assert grid.mask[:, 1].tolist() == [True] * SECONDS  # one book came at the very opening
+    assert lake.grid("SBIN", THURSDAY, FRIDAY, every="1s", fields="mid").mask[:SECONDS].all()
     late = lake.grid("TCS", FRIDAY, FRIDAY, every="1s", fields="mid").mask[:, 0].tolist()
     assert late == [False] * LATE + [True] * (SECONDS - LATE)
 
@@ -140,6 +144,16 @@ def test_pieces_between_gaps_are_whole_and_of_one_phase(lake: Lake) -> None:
     together = grid.split_at_gaps(together=True)
     assert [piece.symbols for piece in together] == [(INFY, SBIN)] * 2
     assert sum(len(piece.times_ns) for piece in together) == grid.mask.all(axis=1).sum()
+
+
+def test_a_piece_ends_where_a_stretch_of_equal_steps_does() -> None:
+    """Here two phases follow each other, and the first moment of the second is that of the next step."""
+    times, mask = np.arange(6, dtype=np.int64), np.ones((6, 2), np.bool_)
+    grid = Grid(times, (SBIN, INFY), ("mid",), 1, np.zeros((6, 2, 1)), mask, np.array([0, 2]))
+
+    pieces = [(piece.symbols, piece.times_ns.tolist()) for piece in grid.split_at_gaps()]
+
+    assert pieces == [((symbol,), span) for symbol in (SBIN, INFY) for span in ([0, 1], [2, 3, 4, 5])]
 
 
 def test_the_clock_set_back_orders_nothing(folder: Path, lake: Lake) -> None:
@@ -191,11 +205,37 @@ def test_a_grid_finer_than_polls_is_refused(lake: Lake) -> None:
     lake.grid("ITC", FRIDAY, FRIDAY, every="5000ms", fields=["mid"])
 
 
-@pytest.mark.parametrize("of_two_tables", [False, True])
-def test_what_a_socket_and_polls_brought_of_a_symbol_counts_in_the_order_of_receipt(
-    tmp_path: Path, of_two_tables: bool
-) -> None:
-    """Wherever in its frame a book stood; and a grid of both may be finer than the polls."""
+def test_a_grid_may_be_finer_than_the_polls_of_a_symbol_that_a_socket_streamed_as_well(tmp_path: Path) -> None:
+    run = DayRecorder(tmp_path / "lab1" / "journal", FRIDAY, polled=(SBIN,))
+    run.open([FYERS_REST, FYERS_HSM], interval_ns=INTERVAL_NS)
+    run.connect(0, [SBIN])
+    run.snapshots(0, SBIN)
+    for second in range(1, SECONDS):
+        run.at(second)
+        run.books(0, SBIN, second)
+        run.quotes(0, SBIN, second)
+        if second % 5 == 0:
+            run.poll(second // 5, SBIN)
+    run.close()
+    run.stop()
+    close(tmp_path, FRIDAY, polled=(SBIN,))
+
+    grid = open_lake(tmp_path / "lake").grid("SBIN", FRIDAY, FRIDAY, every="1s", fields=["mid", "ltp"])
+    assert grid.mask[1:].all()
+
+
+def test_moments_are_those_of_the_hours_of_the_symbol_s_segment(tmp_path: Path) -> None:
+    place, opens = Place(tmp_path), OPEN_NS
+    place.record_all()
+    place.close(segments={INFY: "mcx"}, segment_windows={"mcx": ((opens, opens + 10 * INTERVAL_NS),)})
+
+    grid = open_lake(place.lake).grid("INFY", every=f"{INTERVAL_NS // 10**6}ms", fields="mid", session="all")
+
+    assert grid.times_ns.tolist() == [*range(opens, opens + 10 * INTERVAL_NS, INTERVAL_NS)]
+
+
+def test_what_two_tables_have_of_a_symbol_counts_in_the_order_of_receipt(tmp_path: Path) -> None:
+    """Wherever in its frame a book stood."""
     run = DayRecorder(tmp_path / "lab1" / "journal", FRIDAY, polled=(SBIN,))
     run.open([FYERS_REST, FYERS_HSM], interval_ns=INTERVAL_NS)
     run.connect(0, [SBIN, INFY])
@@ -211,11 +251,9 @@ def test_what_a_socket_and_polls_brought_of_a_symbol_counts_in_the_order_of_rece
     run.close()
     run.stop()
     close(tmp_path, FRIDAY, polled=(SBIN,))
-    if of_two_tables:
-        split_by_feed(tmp_path / "lake")
-    lake = open_lake(tmp_path / "lake")
+    split_by_feed(tmp_path / "lake")
 
-    grid = lake.grid("SBIN", FRIDAY, FRIDAY, every="1s", fields="mid")
+    grid = open_lake(tmp_path / "lake").grid("SBIN", FRIDAY, FRIDAY, every="1s", fields="mid")
     assert grid.mask.all()
     assert grid.values[1:, 0, 0].tolist() == pytest.approx(expected)
 
@@ -256,7 +294,8 @@ def test_a_grid_that_does_not_fit_is_refused_before_it_is_made(folder: Path) -> 
 
     small = open_lake(folder, memory_bytes=1_000_000)
     small.grid("SBIN", THURSDAY, THURSDAY, every="1s", fields="mid")
-    with pytest.raises(TooLargeError, match="longer every"):
+    said = rf"^The grid has {SECONDS * 1000:,} moments of 1 symbols and 1 fields, 0\.0 GiB, and .* longer every\.$"
+    with pytest.raises(TooLargeError, match=said):
         small.grid("SBIN", THURSDAY, THURSDAY, every="1ms", fields="mid")
 
 

@@ -34,6 +34,12 @@ def test_the_days_hosts_and_symbols_that_there_are(lake: Lake) -> None:
     assert [(row["host"], row["symbol"]) for row in of_two] == [("lab1", SBIN), ("lab2", TCS)]
 
 
+def test_prices_of_instruments_are_as_they_are_asked_for(lake: Lake) -> None:
+    asked = {"rupees": pa.float64(), "decimal": pa.decimal128(18, 2), "paise": pa.int64()}
+    for prices, kind in asked.items():
+        assert lake.instruments(FRIDAY, prices=prices).arrow().schema.field("tick").type == kind  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("day", "symbol"), [(THURSDAY, SBIN), (FRIDAY, SBIN), (FRIDAY, ITC), (MONDAY, SBIN)])
 def test_each_book_is_there_once_in_the_order_of_receipt(folder: Path, lake: Lake, day: Any, symbol: str) -> None:
     books = lake.depth(symbol, day, session="all", origin=True, prices="paise").arrow().to_pylist()

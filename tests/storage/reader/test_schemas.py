@@ -19,11 +19,11 @@ from tests.storage.test_schema2 import LAKE, STREAMED, built_again
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
-from harvester.lake.layout import Partition
+from harvester.lake.layout import CANDLES, QUOTES, Partition
 from harvester.lake.manifest import encode_manifest, load_manifest
 from harvester.lake.schema import SCHEMAS_OF
 from harvester.reader import Lake, open_lake
-from harvester.reader.columns import SOURCES
+from harvester.reader.columns import REST, SOURCES, in_fine_units
 from harvester.reader.errors import DamagedFileError, NewerSchemaError, NotRecordedError
 
 Question = Callable[[Lake], Any]
@@ -229,3 +229,13 @@ def test_a_day_of_schema_2_that_is_built_again_has_trades(tmp_path: Path) -> Non
     quotes = lake.quotes(SBIN, STREAMED, session="all").arrow().to_pylist()
     volumes = [row["volume"] for row in quotes if row["feed"] == "fyers-hsm"]
     assert sum(row["qty"] for row in rows) == max(volumes) - volumes[0] > 0
+
+
+def test_fine_units_change_the_stored_names_of_prices_alone() -> None:
+    _, polled = SOURCES[2][QUOTES]
+    fine = in_fine_units(polled)
+    assert (fine.kind, fine.feeds, [*fine.columns]) == (polled.kind, (REST,), [*polled.columns])
+    [bars] = SOURCES[3][CANDLES]
+    named = {name: at.name for name, at in in_fine_units(bars).columns.items()}
+    assert {name for name, at in named.items() if at.endswith("_e4")} == {"open", "high", "low", "close"}
+    assert not [at for at in named.values() if at.endswith("_paise")]

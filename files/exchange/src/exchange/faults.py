@@ -1,6 +1,7 @@
 """Faults on demand: a script says what goes wrong, when, for which requests and for how long."""
 
 import json
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -179,6 +180,11 @@ class Armed:
             elif limit is None and now_ns >= due_ns:
                 self.began_ns = due_ns
         return self.began_ns is not None
+
+    def noise(self, usual: int) -> bytes:
+        """Bytes without a meaning, `size_bytes` or `usual` many: others at each use, the same in each run."""
+        size = usual if self.fault.size_bytes is None else self.fault.size_bytes
+        return random.Random(f"{self.fault.action} {self.used}").randbytes(size)
 
     def began_at(self, clock: Clock) -> int:
         """When it began by the wall clock, in ns: now where it has not. A clock that is set later changes nothing."""

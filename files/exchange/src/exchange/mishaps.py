@@ -1,7 +1,6 @@
 """Applies a fault to one HTTP request."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -69,8 +68,7 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
         case "reset":
             abort(request.transport, reset=True)
         case "garbage":
-            size = DEFAULT_GARBAGE if fault.size_bytes is None else fault.size_bytes
-            return web.Response(body=os.urandom(size), content_type="application/json")
+            return web.Response(body=armed.noise(DEFAULT_GARBAGE), content_type="application/json")
         case "html":
             text = "<html><head><title>Gateway</title></head><body><h1>Please try again later</h1></body></html>\n"
             return web.Response(text=text, status=fault.status or 502, content_type="text/html")

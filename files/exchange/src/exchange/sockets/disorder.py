@@ -1,7 +1,5 @@
 """What faults do to the sockets' connections and frames."""
 
-import os
-
 from exchange.faults import CONNECTION_ACTIONS, FRAME_ACTIONS, SOCKET_ACTIONS, Armed, FaultSchedule
 from exchange.sockets.connection import Outgoing
 from exchange.sockets.feeds import Client
@@ -38,7 +36,7 @@ class Disorder:
         armed.used += 1
         size = armed.fault.size_bytes
         if armed.fault.action == "garbage_frame":
-            return [Outgoing(os.urandom(DEFAULT_GARBAGE if size is None else size)), out]
+            return [Outgoing(armed.noise(DEFAULT_GARBAGE)), out]
         if armed.fault.action == "truncated_frame":
             return [out._replace(frame=out.frame[: len(out.frame) // 2 if size is None else size])]
         if armed.fault.action == "duplicate":
