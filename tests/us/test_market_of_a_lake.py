@@ -93,7 +93,7 @@ def test_dates_and_moments_are_those_of_the_market_of_the_lake(us: Path) -> None
     assert len(closes(lake, QQQ, days="2026-11-02")) == len(closes(lake, QQQ, since=MONDAY, until=MONDAY)) == 390
     assert closes(lake, QQQ, since=HALF_DAY)[-1] == 601.0625
     with pytest.raises(OutsideError, match="no day from 2026-11-03 to 2026-11-03"):
-        closes(lake, QQQ, since="2026-11-03T00:00-05:00", until="2026-11-03T00:01-05:00")
+        closes(lake, QQQ, since="2026-11-03T20:00-05:00", until="2026-11-03T23:00-05:00")
     assert closes(lake, QQQ, since="2026-11-02T23:59-05:00", until="2026-11-03T00:01-05:00") == []
 
 

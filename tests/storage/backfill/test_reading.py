@@ -65,7 +65,7 @@ def test_bars_of_a_day_are_asked_for_by_their_resolution(host: Host) -> None:
         ({"resolution": "7", "source": "broker"}, "'7' is no resolution that the broker has"),
         ({"resolution": "D", "source": "broker", "every": "1h"}, "Give either a resolution, or every"),
         ({"resolution": "D"}, "A resolution is the broker's word: ask with source='broker'"),
-        ({}, "This lake has no closed day"),
+        ({}, r"^This lake has no closed day\. What a backfill brought, bars\(source='broker'\) answers\.$"),
         ({"source": "broker", "symbols": INFY}, "'NSE:INFY-EQ' is no symbol that this lake has"),
         ({"source": "broker", "host": "other"}, "was not recorded by host 'other', but by test1"),
         ({"source": "broker", "every": "1m"}, "are of 300 s"),

@@ -11,6 +11,7 @@ from tests.journals import DAY, SYMBOLS, book
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.market import entered
 from harvester.lake.tables import parquet
+from harvester.reader import open_lake
 from harvester.reader.export import export_csv
 
 SBIN, INFY = SYMBOLS
@@ -67,6 +68,8 @@ def test_the_export_does_not_depend_on_row_groups(
     place.close(rebuild=True)
 
     assert pq.read_metadata(place.current("depth")).num_row_groups == 2
+    [table] = open_lake(place.lake).on(DAY)[0].require("depth")
+    assert [table.groups(symbol) for symbol in (INFY, SBIN)] == [[0] if shared_rows == 1 else [0, 1], [1]]
     assert export_csv(place.lake, DAY, place.root / "several", symbols)[0].read_bytes() == expected
 
 

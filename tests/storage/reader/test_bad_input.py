@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ def test_a_date_outside(lake: Lake, day: str) -> None:
             ask(day)
     with pytest.raises(OutsideError):
         lake.depth("SBIN", since=day, until=day)
+    with pytest.raises(OutsideError, match=r"^An empty list is no day of this lake: it has 2026-11-19, "):
+        lake.depth("SBIN", [])
 
 
 @pytest.mark.parametrize("day", ["yesterday", "20/11/2026", "", 5, None])
@@ -185,6 +188,7 @@ def test_a_date_that_is_none(lake: Lake, day: Any) -> None:
         {"since": "2026-11-19T10:00"},
         {"since": "2026-11-23", "until": "2026-11-20"},
         {"days": THURSDAY, "since": THURSDAY},
+        {"days": datetime.fromisoformat("2026-11-19T10:00")},
         {"prices": "dollars"},
         {"tz": "Mars/Olympus"},
         {"session": "lunch"},

@@ -2,13 +2,17 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from harvester.lake.layout import Partition
 from harvester.reader.errors import NotALakeError, UnreachableLakeError
+from harvester.reader.files import DayFiles
 from harvester.reader.place import Place
 
 FOLDER = "lake/manifest/date=2026-11-20/host=nse-1"
@@ -66,3 +70,24 @@ def test_a_lake_on_the_disk_is_not_named_where_a_bucket_has_none(
 
     with pytest.raises(NotALakeError, match=r"^s3://bucket/lake holds no closed day of a lake"):
         Place("s3://bucket/lake", SubTreeFileSystem(str(tmp_path), LocalFileSystem())).partitions()
+
+
+@pytest.mark.parametrize("address", ["lake", "s3://bucket/lake"])
+def test_a_table_in_a_bucket_alone_is_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A request takes 50 ms there; in a folder the columns that nobody asks for would be read for nothing."""
+    name, asked = "gaps_v3/date=2026-11-20/host=nse-1/gaps.parquet", list[bool]()
+    for root in (tmp_path / "lake", tmp_path / "bucket" / "lake"):
+        (root / name).parent.mkdir(parents=True)
+        pq.write_table(pa.table({"a": [1]}), root / name)
+
+    class Watched(pq.ParquetFile):  # type: ignore[misc]
+        def __init__(self, file: Any, *, pre_buffer: bool = False) -> None:
+            asked.append(pre_buffer)
+            super().__init__(file, pre_buffer=pre_buffer)
+
+    monkeypatch.setattr(pq, "ParquetFile", Watched)
+    files = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
+    place = Place(address, files) if "://" in address else Place(tmp_path / address)
+
+    assert DayFiles(place, PARTITION).parquet(name).metadata.num_rows == 1
+    assert asked == [place.is_bucket]
