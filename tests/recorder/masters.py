@@ -85,8 +85,7 @@ def download(
             name = request.path.rpartition("/")[2].removesuffix(".csv")
             return web.Response(text=files[name]) if name in files else web.Response(status=404)
 
-        for name in ("NSE_CM", "NSE_FO", "NSE_CD", "NSE_COM"):
-            broker.extra_routes[f"/sym_details/{name}.csv"] = serve
+        broker.extra_routes["/sym_details/{name}"] = serve
         async with broker:
             return await download_symbols(symbols, broker.url, kept, today)
 

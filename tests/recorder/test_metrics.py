@@ -368,7 +368,7 @@ def test_the_disk_is_full_when_programs_have_nothing_left_of_it(monkeypatch: pyt
     stat = os.statvfs_result((4096, 4096, 1000, 150, 100, 0, 0, 0, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda _: stat)
 
-    assert measure_disk(Path("/")).value == pytest.approx(100 * 850 / 950)
+    assert measure_disk(Path("/")) == Metric("DiskUsedPercent", pytest.approx(100 * 850 / 950), "Percent")
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, 1000, 50, 0, 0, 0, 0, 0, 255)))
     assert measure_disk(Path("/")).value == 100
 
