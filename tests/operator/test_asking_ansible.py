@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harvester.base.errors import ConfigError
-from runbook.fleet import inventory
+from runbook.fleet import inventory, playbook
 from runbook.fleet.inventory import ask_ansible, load_hosts, require_inventory
-from runbook.fleet.playbook import Target, command
+from runbook.fleet.playbook import PlaybookError, Target, command, run
 
 Fake = Callable[..., list[list[str]]]
 
@@ -170,3 +170,53 @@ def test_a_playbook_is_run_with_each_option_in_its_place(tmp_path: Path, monkeyp
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"playbooks/other\.yml does not exist"):
         command("other", target)
+
+
+def failure(host: str, task: str, message: str, kind: str = "failed") -> dict[str, str]:
+    return {"host": host, "task": task, "message": message, "kind": kind}
+
+
+FIRST = failure("h1", "Switch", "no disk.")
+STOPPED = "Playbook step stopped on h1 at «Switch»: no disk."
+AGAIN = "Nothing later was done on that host. Correct the cause and run the same command again: it goes on."
+
+
+@pytest.mark.parametrize(
+    ("failures", "said"),
+    [
+        ([FIRST], f"{STOPPED} {AGAIN}"),
+        ([FIRST, failure("h1", "Say why", "no disk.")], f"{STOPPED} {AGAIN}"),
+        ([FIRST, failure("h1", "Say why", "back on a1.")], f"{STOPPED} It ended with «Say why»: back on a1. {AGAIN}"),
+        ([FIRST, failure("h2", "Look", "no link.")], f"{STOPPED} (1 more host failed, too.) {AGAIN}"),
+        (
+            [FIRST, failure("h2", "Look", "no link."), failure("h3", "Look", "no link.")],
+            f"{STOPPED} (2 more hosts failed, too.) {AGAIN}",
+        ),
+        (
+            [FIRST, failure("h2", "Look", "no link."), failure("h1", "Say why", "back on a1.")],
+            f"{STOPPED} (1 more host failed, too.) It ended with «Say why»: back on a1. {AGAIN}",
+        ),
+        (
+            [failure("h1", "Ask", "timed out", "unreachable"), FIRST],
+            "Playbook step stopped on h1 at «Ask»: timed out. It ended with «Switch»: no disk."
+            " Run `./inv doctor` to see which part of the connection is at fault.",
+        ),
+        ([], "Playbook step did not start properly. It said: a fault. Correct that and run the command again."),
+    ],
+)
+def test_a_playbook_that_failed_is_told_by_its_first_failure_and_how_that_host_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, str]], said: str
+) -> None:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks/step.yml").touch()
+
+    def play(_: list[str], env: dict[str, str], **__: Any) -> subprocess.CompletedProcess[str]:
+        if failures:
+            Path(env[playbook.FAILURE_FILE]).write_text("".join(json.dumps(each) + "\n" for each in failures))
+        return subprocess.CompletedProcess([], 2, " a  fault.\n" if not failures else "")
+
+    monkeypatch.setattr(playbook.subprocess, "run", play)
+
+    with pytest.raises(PlaybookError) as caught:
+        run("step", Target(tmp_path), quiet=True)
+    assert str(caught.value) == said

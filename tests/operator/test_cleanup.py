@@ -2,22 +2,28 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke.context import MockContext
 from made_lake import LakeMaker, trading_days, tree
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.cleanup import judge_files
+from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.receipts import load_receipt
+from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.pull import cleanup
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
+from runbook.tasks import data
 
 MakeLake = Callable[..., LakeMaker]
 TARGET = Target(Path("/nowhere"))
@@ -184,3 +190,34 @@ def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, s
         "remove: verified copy here",
         "keep: manifest, certificate, gap ledger, instruments or sessions",
     }
+
+
+@pytest.mark.parametrize("order", permutations(("empty", "full", "bucket")))
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_each_host_of_a_fleet_has_its_turn_whatever_the_one_before_had(
+    order: tuple[str, ...], dry_run: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removal = cleanup.PlannedRemoval(FileEntry("depth_v3/a.parquet", 1, "0" * 64, 1), date(2026, 11, 20))
+    hosts = [Host(name, name) for name in order]
+    asked: list[str] = []
+    removed: list[str] = []
+
+    def make_plan(connect: Any, *_: Any, **__: Any) -> cleanup.Plan:
+        name = connect.args[0].name
+        asked.append(name)
+        return cleanup.Plan(name, (removal,) if name == "full" else ())
+
+    def by_bucket(name: str, _: Target, *, check: bool) -> None:
+        (asked if check else removed).append(name)
+
+    monkeypatch.setattr(data, "awake_hosts_of", lambda *_: hosts)
+    monkeypatch.setattr(cleanup, "demands_of", lambda host: {"s3"} if host.name == "bucket" else {"pull"})
+    monkeypatch.setattr("runbook.pull.sources.connect_to", lambda host: partial(LocalTransport, host))
+    monkeypatch.setattr(cleanup, "make_plan", make_plan)
+    monkeypatch.setattr(cleanup, "by_bucket", by_bucket)
+    monkeypatch.setattr(cleanup, "apply", lambda plan, *_, **__: removed.append(plan.host))
+
+    data.cleanup(MockContext(), yes=True, dry_run=dry_run, output=str(tmp_path / "pulled"))
+
+    assert asked == [*order]
+    assert removed == ([] if dry_run else [name for name in order if name != "empty"])

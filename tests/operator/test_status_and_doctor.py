@@ -2,10 +2,12 @@
 
 import json
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +22,7 @@ from runbook.doctor import Severity, aws, hosts, machine
 from runbook.doctor.sessions import check_sessions
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
-from runbook.fleet.status import gather
+from runbook.fleet.status import ask, gather
 from runbook.tasks.status_table import show_status
 
 REPORT = {
@@ -105,6 +107,52 @@ def test_a_clock_that_is_off_is_measured(fake_ssh: FakeSsh, ahead: float, level:
 
     assert finding.level == level
     assert bool(finding.fix) == (level != Severity.OK)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "seconds", "level"),
+    [
+        *((sign * 0.4, 0.0, Severity.OK) for sign in (1, -1)),
+        *((sign * 0.6, 0.0, Severity.WARN) for sign in (1, -1)),
+        *((sign * ahead, 4.0, level) for sign in (1, -1) for ahead, level in (
+            (0.1, Severity.OK), (2.4, Severity.OK), (2.6, Severity.WARN), (61.9, Severity.WARN), (62.1, Severity.FAIL),
+        )),
+    ],
+)  # fmt: skip
+def test_a_clock_is_compared_with_the_middle_of_the_question_to_within_half_of_it(
+    monkeypatch: pytest.MonkeyPatch, ahead: float, seconds: float, level: Severity
+) -> None:
+    """A line that takes its time makes no clock wrong, on either side."""
+    asked_at = 1_795_000_000.0
+    monkeypatch.setattr(hosts, "time", SimpleNamespace(time=iter((asked_at, asked_at + seconds)).__next__))
+    host = Host("h1", "192.0.2.1")
+    said = f"{asked_at + seconds / 2 + ahead}\n".encode()
+    line = SimpleNamespace(run=lambda *_, **__: subprocess.CompletedProcess([], 0, said, b""))
+
+    finding = hosts.check_clock(host, line)  # type: ignore[arg-type]
+
+    assert (finding.level, finding.detail.partition(" s ")[0]) == (level, f"{ahead:+.2f}")
+    assert f"to within {seconds / 2:.2f} s" in finding.detail
+
+
+@pytest.mark.parametrize("answers", product(("", "report"), (0, 1, 3), ("", "report"), (0, 3), ("report",), (0, 3)))
+def test_of_the_ways_to_ask_a_host_the_first_that_answers_counts_whatever_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, answers: tuple[Any, ...]
+) -> None:
+    """3 is the code of a host that is not well: its report is the one that is wanted."""
+    told = [(said, code) for said, code in zip(answers[::2], answers[1::2], strict=True)]
+    asked: list[int] = []
+
+    def answer(self: SshConnection, command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        said, code = told[len(asked)]
+        asked.append(len(asked))
+        return subprocess.CompletedProcess(command, code, f'{{"way": {asked[-1]}}}'.encode() if said else b" \n", b"")
+
+    monkeypatch.setattr(SshConnection, "run", answer)
+
+    first = next(way for way, (said, _) in enumerate(told) if said)
+    assert ask(Host("h1", "192.0.2.1"), ["health", "--json"]) == {"way": first}
+    assert len(asked) == first + 1
 
 
 HOST_CHECKS = [

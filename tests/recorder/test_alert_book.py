@@ -1,5 +1,6 @@
 """Which of two books counts: the one written last, wherever it lies, and whatever the other one is."""
 
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -82,3 +83,24 @@ def test_a_storm_that_is_over_is_forgotten_with_all_that_it_held_back() -> None:
     look(again, "b", "g")
 
     assert {at_s: causes for at_s, causes in told.items() if at_s > 1_060} == {1_170: ["e"], 1_300: ["f"], again: ["b"]}
+
+
+@pytest.mark.parametrize(("before", "opens"), product([*Severity][1:], (*[*Severity][1:], None)))
+def test_a_window_holds_back_what_is_no_graver_than_what_opened_it_whatever_was_told_before(
+    before: Severity, opens: Severity | None
+) -> None:
+    """None: the end of what was told before opens it, than which all is graver."""
+    second, minute = NS_PER_SECOND, 2_000
+    for later in [*Severity][1:]:
+        book = Book()
+        rules.raise_notice(book, Notice(before, "before", "unit", "h1", "a"), 1_000 * second)
+        assert len(rules.decide(book, 1_000 * second, repeating=False)[0]) == 1
+        if opens is None:
+            rules.end_notices(book, "unit", "before", minute * second)
+        else:
+            rules.raise_notice(book, Notice(opens, "opens", "unit", "h1", "b"), minute * second)
+        assert len(rules.decide(book, minute * second, repeating=False)[0]) == 1
+
+        rules.raise_notice(book, Notice(later, "later", "unit", "h1", "c"), (minute + 1) * second)
+        told = [entry.cause for entry in rules.decide(book, (minute + 1) * second, repeating=False)[1]]
+        assert told == (["later"] if later > (opens or 0) else [])

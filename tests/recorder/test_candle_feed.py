@@ -124,6 +124,33 @@ def test_a_day_that_does_not_settle_is_asked_again_until_it_does(tmp_path: Path)
     assert rounds(bench)[-4:] == [5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("feed", ["fyers-rest", "fyers-history"])
+def test_a_symbols_counters_keep_the_last_status_and_say_the_last_error_until_data_comes(
+    tmp_path: Path, feed: str
+) -> None:
+    settings = settings_of(tmp_path, feeds=[feed], poll={"interval_seconds": 60})
+    hand_over(settings, clock := early())
+    told = [REFUSED, FAILED, GOOD, FAILED]
+    first_ns = OPEN_NS + (MINUTE + ASK_AFTER if feed == "fyers-history" else 0)
+    found = []
+
+    def script(_: str, due_ns: int) -> Behaviour:
+        return told[(due_ns - first_ns) // MINUTE % len(told)]
+
+    async def play() -> None:
+        async with running(settings, clock, script=script, candle_script=script) as bench:
+            counting = bench.candle_feed or bench.recorder.feeds[0]
+            await clock.advance((first_ns - clock.wall_ns()) / NS_PER_SECOND + 10)
+            for _ in told:
+                counters = counting.count(SYMBOLS[0])
+                found.append((counters.updates, counters.last_http, counters.last_error.partition(":")[0]))
+                await clock.advance(60)
+
+    asyncio.run(play())
+
+    assert found == [(0, 400, "bad_response"), (0, 400, "timeout"), (1, 200, ""), (1, 200, "timeout")]
+
+
 def test_requests_are_spaced_and_none_is_sent_twice(tmp_path: Path) -> None:
     names = [f"NSE:S{number}-EQ" for number in range(20)]
     settings = settings_of(tmp_path, symbols=names)

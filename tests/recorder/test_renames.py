@@ -1,14 +1,17 @@
 """Companies are renamed, move to another series, are delisted; masters come with a broken row, cut or empty."""
 
+import itertools
 import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.recorder.masters import NSE_CM, NSE_FO, SHARES, TODAY, download, lines, share
+from tests.recorder.masters import NSE_CM, NSE_FO, SHARES, TODAY, download, lines, row, share
 
 from harvester.brokers.fyers.found import FoundSymbols
 from harvester.brokers.fyers.masters import DAYS, KeptMasters
+from harvester.brokers.fyers.successors import find_successor
+from harvester.brokers.fyers.symbols import read_row
 
 YESTERDAY = date(2026, 11, 23)
 OLD = "NSE:TATAMOTORS-EQ"
@@ -96,6 +99,28 @@ def test_a_split_changes_the_end_of_an_isin_and_no_company(trusted: tuple[Path, 
     found = look(trusted, kept, OLD, without("TATAMOTORS", share("TATAMOTORS", 3456, "INE155A01030")))
 
     assert (list(found.listings), found.remarks) == ([OLD], [])
+
+
+@pytest.mark.parametrize(
+    ("isin", "successors"),
+    [
+        ("INE155A01022", {("3456", "INE155A01022"), ("3456", "INE155A01030"), ("9999", "INE155A01022")}),
+        ("", {("3456", "")}),
+    ],
+)
+def test_what_is_a_successor_by_ticker_exchange_number_and_isin(isin: str, successors: set[tuple[str, str]]) -> None:
+    """All rows that agree with it in some of these: one of another exchange is none, whatever else agrees."""
+    old = read_row(row(OLD, fy_token="10100000003456", isin=isin))
+    assert old
+    isins = ("INE155A01022", "INE155A01030", "INE999X01010", "")
+    found = set()
+    for ticker, number, now in itertools.product((OLD, "NSE:TMPV-EQ", "BSE:TMPV-A"), ("3456", "9999"), isins):
+        listing = read_row(row(ticker, fy_token=f"1010000000{number}", isin=now))
+        assert listing
+        if find_successor(old, [listing]) == listing:
+            found.add((ticker, number, now))
+
+    assert found == {("NSE:TMPV-EQ", *each) for each in successors}
 
 
 def test_of_several_series_the_one_that_trades_in_full_is_the_successor(

@@ -323,11 +323,20 @@ def test_the_last_days_are_announced_once_each_and_anew_for_a_new_token(broker: 
     assert [days(left) for left in (3, 2, 0)] == [3, None, 1]
 
 
-def test_what_was_announced_survives_an_absence(broker: Broker, stores: Stores) -> None:
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [({}, 404, "later"), (error(1, "a valid PIN please"), 400, "refused"), (error(-501), 400, "gone")],
+)
+def test_what_was_announced_survives_whatever_failed_in_between(
+    broker: Broker, stores: Stores, body: dict[str, Any], status: int, kind: str
+) -> None:
     broker.will(PATH, GOOD)
     broker.will(PROFILE, OWNER, OWNER)
     assert renew(stores, NOW_NS + 7 * DAY_NS).days == 3
-    broker.will(PATH, {}, status=404)
-    assert renew(stores, NOW_NS + 8 * DAY_NS).kind == "later"
+    broker.will(PATH, body, status=status)
+    assert renew(stores, NOW_NS + 8 * DAY_NS).kind == kind
+    stores.pin.write(Secret("another1"))
+    if kind == "gone":
+        forget(stores.state)
     broker.will(PATH, GOOD)
-    assert renew(stores, NOW_NS + 8 * DAY_NS).days is None
+    assert renew(stores, NOW_NS + 8 * DAY_NS)[::3] == ("renewed", None)

@@ -1,15 +1,20 @@
 """A grid is what a walk over the stored rows gives, and its mask is false wherever the ledger says so."""
 
+import hashlib
 import itertools
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from tests.journals import OPEN_NS
 from tests.storage.lake.conftest import Place
-from tests.storage.lake.sockets import INFY, SBIN
+from tests.storage.lake.relisting import forge
+from tests.storage.lake.sockets import INFY, SBIN, book, ids_of
 from tests.storage.reader.days import (
     FRIDAY,
     GAP,
@@ -27,8 +32,10 @@ from tests.storage.reader.days import (
 from tests.storage.reader.stored import stored
 from tests.storage.reader.walk import Gap, Row, value
 
+from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_REST
+from harvester.lake.layout import Partition
 from harvester.reader import Lake, open_lake
 from harvester.reader.errors import FinerThanDataError, QuestionError, TooLargeError
 from harvester.reader.grid import Grid
@@ -225,6 +232,49 @@ def test_moments_are_those_of_the_hours_of_the_symbol_s_segment(tmp_path: Path) 
     grid = open_lake(place.lake).grid("INFY", every=f"{INTERVAL_NS // 10**6}ms", fields="mid", session="all")
 
     assert grid.times_ns.tolist() == [*range(opens, opens + 10 * INTERVAL_NS, INTERVAL_NS)]
+
+
+def test_what_two_tables_have_of_a_symbol_counts_in_the_order_of_receipt(tmp_path: Path) -> None:
+    """Wherever in its frame a book stood."""
+    run = DayRecorder(tmp_path / "lab1" / "journal", FRIDAY, polled=(SBIN,))
+    run.open([FYERS_REST, FYERS_HSM], interval_ns=INTERVAL_NS)
+    run.connect(0, [SBIN, INFY])
+    run.snapshots(0, INFY, SBIN)
+    expected = []
+    for second in range(1, SECONDS):
+        run.at(second)
+        others = [hsm.update(ids_of(INFY)["dp"], book(number)) for number in range((SECONDS - second) % 7)]
+        run.entries(0, *others, hsm.update(ids_of(SBIN)["dp"], book(second)))
+        if second % 5 == 0:
+            run.poll(second // 5, SBIN)
+        expected.append(800 + second / 100)
+    run.close()
+    run.stop()
+    close(tmp_path, FRIDAY, polled=(SBIN,))
+    split_by_feed(tmp_path / "lake")
+
+    grid = open_lake(tmp_path / "lake").grid("SBIN", FRIDAY, FRIDAY, every="1s", fields="mid")
+    assert grid.mask.all()
+    assert grid.values[1:, 0, 0].tolist() == pytest.approx(expected)
+
+
+def split_by_feed(lake: Path) -> None:
+    """Have the day's books in a table of each feed, as days of schema 2 have them: only then are they put in order."""
+    [path] = lake.glob("depth_v3/**/*.parquet")
+    rows = pq.read_table(path)
+    polled = pc.equal(rows.column("feed").cast("string"), "fyers-rest")
+    other = path.with_name("polled.parquet")
+    pq.write_table(rows.filter(polled), other)
+    pq.write_table(rows.filter(pc.invert(polled)), path)
+
+    def change(value: dict[str, Any]) -> None:
+        [entry] = [each for each in value["files"] if each["path"] == path.relative_to(lake).as_posix()]
+        value["files"].append(entry | {"path": other.relative_to(lake).as_posix()})
+        for each, file in ((entry, path), (value["files"][-1], other)):
+            data = file.read_bytes()
+            each |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    forge(SimpleNamespace(lake=lake, partition=Partition(FRIDAY, "lab1")), change)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fields", [[], "mid_5", "imbalance", "imbalance_0", "imbalance_51", ["mid", "mid"], "price"])

@@ -1,5 +1,6 @@
 """Answers have every stored row, flat, in rupees, in the order of receipt; and no column is lost on the way."""
 
+import itertools
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from harvester.base.market import NSE
 from harvester.reader import Lake, open_lake
 from harvester.reader.arguments import parse_range
 from harvester.reader.errors import OutsideError, TooLargeError
+from harvester.reader.rows import in_order
 
 
 def test_the_days_hosts_and_symbols_that_there_are(lake: Lake) -> None:
@@ -269,3 +271,14 @@ def test_duckdb_reads_an_answer_as_often_as_it_is_asked(lake: Lake) -> None:
     assert relation.count("*").fetchall() == [(rows,)]
     assert relation.count("*").fetchall() == [(rows,)]
     assert relation.max("bid_px_1").fetchall()[0][0] == max(lake.depth(SBIN, THURSDAY).numpy()["bid_px_1"])
+
+
+def test_rows_of_several_tables_are_ordered_by_run_record_and_place_in_its_frame() -> None:
+    """By nothing else: runs are in the order of the day, whatever they are called."""
+    wanted = list(itertools.product(("run-b", "run-a"), range(3), range(3)))
+    shuffled = sorted(wanted, key=lambda row: (row[2], -row[1], row[0]))
+    mixed = pa.table({name: [row[place] for row in shuffled] for place, name in enumerate(("run_id", "seq", "entry"))})
+
+    found = in_order(mixed, ["run-b", "run-a"])
+
+    assert [(row["run_id"], row["seq"], row["entry"]) for row in found.to_pylist()] == wanted

@@ -90,7 +90,7 @@ def _renew(
 
 def forget(state: Store) -> None:
     """Try again from now on, after a person has put right what was refused. Raises StoreError."""
-    state.write(Secret("{}"))
+    state.write(Secret(json.dumps(_announced(_read_state(state)))))
 
 
 def remembered(store: Store) -> RenewalOutcome | None:
@@ -123,10 +123,15 @@ def _remember(store: Store, state: dict[str, Any], error: RefreshError, asked: s
         kind = "gone"
         detail = f"No refresh of the broker is to be found since {to_local(since):%a %d %b %H:%M %Z}. Log in. {detail}"
     if kind == "gone":
-        store.write(Secret(json.dumps({"gone": detail})))
+        store.write(Secret(json.dumps({"gone": detail} | _announced(state))))
     elif kind == "refused":
-        store.write(Secret(json.dumps({"refused": asked, "detail": detail})))
+        store.write(Secret(json.dumps({"refused": asked, "detail": detail} | _announced(state))))
     return RenewalOutcome(kind, detail, True)
+
+
+def _announced(state: dict[str, Any]) -> dict[str, Any]:
+    """What people were told of the refresh token's life, which no failure undoes."""
+    return {"told": state["told"]} if state.get("told") else {}
 
 
 def _read_state(store: Store) -> dict[str, Any]:
