@@ -1,7 +1,9 @@
 """The token page's answers to the letter: what a person reads, what the browser keeps, what is said of each request."""
 
 import json
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -15,8 +17,10 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret
 from harvester.page import service as pages
+from harvester.page.html import HEADERS
 from harvester.page.html import page as document
 from harvester.page.links import LinkSigner
+from harvester.page.local import make_server
 from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, handle
 from harvester.tokens.login import App
@@ -162,3 +166,48 @@ def test_a_document_escapes_all_texts_and_shows_whether_it_is_well() -> None:
         "<title>A &amp; B</title>" in text and "<h1>A &amp; B</h1>" in text and text.endswith("</main></body></html>")
     )
     assert '<div class="no" role="status"><p>one &lt;b&gt;</p><p>two</p></div>' in text
+
+
+def test_on_a_machine_of_ones_own_the_page_is_served_with_the_same_answers(world: World) -> None:
+    budget = Mock(**{"allows.return_value": True})
+    world.service = world.service._replace(budget=budget)
+    with make_server(world.service, ("127.0.0.1", 0)) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        host, port = "127.0.0.1", server.server_address[1]
+        answers = []
+        for path, headers in (
+            (f"/login?l={SIGNER.make_link(world.now_ns)}", {"Cookie": "x=y; __Host-login=mine"}),
+            ("/login?l=x", {}),
+        ):
+            client = HTTPConnection(host, port, timeout=60)
+            client.request("GET", path, headers=headers)
+            answers.append(client.getresponse())
+            client.close()
+        with pytest.raises(HarvesterError, match=rf"^127\.0\.0\.1 port {port} cannot be listened on \(Address already"):
+            make_server(world.service, (host, port))
+        with pytest.raises(HarvesterError, match=r"\)\. End what uses it, or name another address with --listen\.$"):
+            make_server(world.service, (host, port))
+        server.shutdown()
+        thread.join()
+
+    assert [answer.status for answer in answers] == [303, 403]
+    assert str(answers[0].headers["Set-Cookie"]).startswith("__Host-login=mine; ")
+    assert (answers[0].headers["Content-Length"], answers[1].headers["Server"].strip()) == ("0", "token-page")
+    assert int(answers[1].headers["Content-Length"]) > 100 and "Set-Cookie" not in answers[1].headers
+    for answer in answers:
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert answer.headers["Connection"] == "close"
+    assert [call.args for call in budget.allows.call_args_list] == [(host,)] * 2
+
+
+def test_the_code_of_a_login_is_in_no_page_and_no_log_whatever_an_error_says(world: World) -> None:
+    def refuse(_: object) -> str:
+        raise HarvesterError("odd: code-of-this-login-0123456789")
+
+    world.keep = refuse
+    query, cookie = world.begin()
+    answer = world.get("/back", query.replace("abcdefgh", "code-of-this-login-0123456789"), cookies=[cookie])
+
+    assert answer["statusCode"] == 502 and "odd: " in answer["body"]
+    assert "code-of-this-login" not in json.dumps([answer, world.said])
