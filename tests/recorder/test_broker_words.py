@@ -12,6 +12,7 @@ from tests.journals import HandClock
 from tests.recorder.fakes import make_token
 
 from exchange.wire import hsm as wire
+from exchange.wire import tbt
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret
@@ -99,6 +100,21 @@ def test_what_the_50_level_socket_refuses_is_told_in_its_words(message: bytes, r
 
     assert not session.scan(message, 1)
     assert (session.refusal, session.unknown) == (refusal, 0)
+
+
+def test_a_book_goes_on_by_changes_of_any_size() -> None:
+    """A field of 128 bytes and more has its size in two bytes."""
+    books = []
+    for changes in ([tbt.Level(0, 100, 6, 1)], [tbt.Level(place, 100 - place, 6, 1) for place in range(20)]):
+        session, _ = deep()
+        session.scan(tbt.socket_message([tbt.Feed(SBIN, bids=[tbt.Level(0, 100, 5, 1)], sequence=7)], snapshot=True), 1)
+        message = tbt.socket_message([tbt.Feed(SBIN, bids=changes, sequence=8)])
+        assert session.scan(message, 2) and session.unknown == 0
+        whole, _ = deep()
+        whole.scan(tbt.socket_message([tbt.Feed(SBIN, bids=changes, sequence=8)], snapshot=True), 1)
+        books.append((len(message) > 128, whole.state()[SBIN].follows(session.state()[SBIN])))
+
+    assert books == [(False, True), (True, True)]
 
 
 def test_a_token_without_the_data_sockets_key_is_refused_in_a_sentence_before_anything_is_sent() -> None:

@@ -125,7 +125,9 @@ def write(path: Path, key: str, value: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("key", "value", "reason"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("key", "value", "reason"), REFUSED, ids=[f"{key or 'file'} {number}" for number, (key, *_) in enumerate(REFUSED)]
+)
 def test_a_bad_configuration_is_refused_with_its_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, value: Any, reason: str
 ) -> None:

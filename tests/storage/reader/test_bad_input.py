@@ -97,6 +97,12 @@ def test_a_file_that_is_no_parquet_says_what_it_looks_like(copy: Path, content: 
         open_lake(copy).depth("SBIN", THURSDAY)
 
 
+def test_a_parquet_file_whose_end_changed_is_not_said_to_look_like_nothing(copy: Path) -> None:
+    depth_of(copy).write_bytes(b"PAR1" + b"\xff" * 50 + b"PAR1")
+    with pytest.raises(DamagedFileError, match=r"parquet cannot be read \([A-Z]"):
+        open_lake(copy).depth("SBIN", THURSDAY)
+
+
 def test_bytes_that_changed_inside(copy: Path) -> None:
     path = depth_of(copy)
     content = bytearray(path.read_bytes())

@@ -68,7 +68,9 @@ class DayFiles:
             try:
                 return pq.ParquetFile(file, pre_buffer=self.place.is_bucket)
             except pa.ArrowInvalid as error:
-                raise ValueError(f"it looks like {looks_of(file)}: {error}") from error
+                if looks := looks_of(file):
+                    raise ValueError(f"it looks like {looks}: {error}") from error
+                raise
 
     def schema_of(self, path: str, file: pq.ParquetFile) -> int:
         """Raises NewerSchemaError for one that this release does not read."""
