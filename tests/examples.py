@@ -5,14 +5,17 @@ What must pass before anything lands may not depend on luck; what looks for the 
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 FEW, SHORT, LONG = "few", "short", "long"
 FEW_DIVISOR, LONG_FACTOR = 3, 20
 
-settings.register_profile(SHORT, deadline=None, derandomize=True)  # no deadline: how fast a machine is, is no property
+AT_ANY_SPEED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+"""How fast a machine is, is no property."""
+
+settings.register_profile(SHORT, derandomize=True, **AT_ANY_SPEED)
 settings.register_profile(FEW, settings.get_profile(SHORT), max_examples=100 // FEW_DIVISOR)
-settings.register_profile(LONG, deadline=None, derandomize=False, max_examples=100 * LONG_FACTOR, print_blob=True)
+settings.register_profile(LONG, max_examples=100 * LONG_FACTOR, print_blob=True, derandomize=False, **AT_ANY_SPEED)
 
 
 def examples(number: int, **options: Any) -> settings:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, example, given
+from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 from tests.property.restart_groups import NAMES
@@ -72,7 +72,7 @@ KILLED_AT_ONCE = [  # the run after a stop dies before it has written anything o
 STOPPED_BETWEEN_WINDOWS = [Plan(NAMES, (), 1, calendar, (("run", 20.0),), "stop", 14.0) for calendar in (1, 1)]
 
 
-@examples(100, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
+@examples(100, phases=[Phase.explicit, Phase.generate])
 @given(st.floats(-8, 20, allow_nan=False), st.lists(plans(), min_size=1, max_size=5), troubles)
 @example(-5.0, [of(NAMES, *FULL), of(NAMES[:1]), of(NAMES)], {(NAMES[1], 2): "server_error"})
 @example(-5.0, [of(NAMES, *FULL, end="kill"), of(NAMES[:1], end="kill"), of(NAMES)], {})

@@ -6,7 +6,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from hypothesis import HealthCheck, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, hand_over, running
@@ -31,10 +31,9 @@ causes = st.sampled_from(("timeout", "disconnect", "server_error", "bad_response
 troubles = st.dictionaries(
     st.tuples(st.sampled_from(SYMBOLS), st.integers(0, SECONDS - 1)), st.tuples(causes, st.floats(0, 3)), max_size=20
 )
-relaxed = examples(30, suppress_health_check=[HealthCheck.too_slow])
 
 
-@relaxed
+@examples(30)
 @given(st.integers(-10, SECONDS - 10), st.lists(events, max_size=8), troubles)
 @example(0, [("run", 0.5), ("stop", 0.5)], {})  # back before the slot that it gave up
 @example(0, [("run", 25.0), ("stop", 15.0), ("stop", 1.0)], {})  # two starts after the close
@@ -48,7 +47,7 @@ def test_every_slot_is_data_or_one_gap(start: int, story: list[tuple[str, float]
         assert "CONTRADICTION" not in table
 
 
-@relaxed
+@examples(30)
 @given(st.integers(-10, SECONDS - 10), st.lists(st.one_of(events, steps), max_size=8), troubles)
 @example(-5, [("step", 60.0)], {})
 def test_no_clock_step_makes_a_slot_silent(start: int, story: list[tuple[str, float]], trouble: dict) -> None:  # type: ignore[type-arg]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, patch
 
-from hypothesis import HealthCheck, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 from tests.property.test_recorder_slots import DAY, OPEN_NS, SECONDS, WINDOW
@@ -242,7 +242,7 @@ class World:
                 assert len(within) in right, f"{symbol} at {at:.2f} s: seen {seen}, in gaps {within}"
 
 
-@examples(40, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(st.integers(-10, SECONDS - 10), stories)
 @example(-5, [("run", 2.0), ("connect", 0), ("live", 0, SYMBOLS[0]), *[("freeze", 15.0)] * 4])
 @example(  # the second connection comes after the first has fallen silent, which nobody notices before the end

@@ -40,7 +40,7 @@ def test_no_registered_value_survives(values: list[str], before: str, after: str
     assert not any(value in cleaned for value in values if value not in "[redacted]")
 
 
-@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(secrets, words, st.sampled_from(("event", "key", "nested", "exception", "library")))
 def test_no_log_line_shows_a_secret(value: str, around: str, way: str) -> None:
     forget_secrets()

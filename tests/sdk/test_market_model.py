@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
@@ -80,7 +80,7 @@ def test_books_of_an_hour_keep_the_rules(symbol):
     check_run(books, INSTRUMENTS[symbol])
 
 
-@examples(40, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(
     seed=st.integers(0, 2**31),
     symbol=st.sampled_from(SYMBOLS),
