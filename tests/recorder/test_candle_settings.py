@@ -9,7 +9,8 @@ from tests.recorder.fakes import SYMBOLS, make_config, make_settings
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
-from harvester.config.candles import CandleSettings, candle_need
+from harvester.config.candles import CandleSettings, candle_need, request_spacing
+from harvester.config.limits import Need, RequestLimits
 from harvester.config.segments import refuse_without_hours
 from harvester.config.settings import Settings
 
@@ -100,6 +101,14 @@ def test_polls_leave_less(tmp_path: Path) -> None:
 def test_candles_that_break_a_limit_are_refused_with_a_way_out(tmp_path: Path, changes: dict[str, Any]) -> None:
     message = refused(tmp_path, **changes)
     assert "candles of" in message and "Raise candles.every_seconds, name fewer candles.symbols" in message
+
+
+@pytest.mark.parametrize("polls", [200, 201])
+def test_polls_that_leave_no_request_leave_no_candles(polls: int) -> None:
+    limits = RequestLimits(per_second=10, per_minute=200, per_day=100_000)
+
+    with pytest.raises(ValueError, match=r"^candles of 1 symbols .* and the polls leave 0 and 100000 of the broker's"):
+        request_spacing(1, CandleSettings(), Need(polls, 0), limits, 3600 * NS_PER_SECOND)
 
 
 def test_candles_have_symbols_of_their_own_and_else_all(tmp_path: Path) -> None:

@@ -140,9 +140,12 @@ def test_trouble_has_its_cause_and_ends(trusted: tuple[Path, Path], behaviour: A
 def test_a_refused_connection_is_a_disconnect(trusted: tuple[Path, Path]) -> None:
     async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         await broker.__aexit__()
+        proof = await client.prove_token(TOKEN)
+        assert (cause_of(proof), proof.symbol, proof.scheduled_ns) == ("disconnect", "", 0), "of no symbol and no slot"
         return await client.fetch(SBIN, 7, TOKEN)
 
-    assert cause_of(poll(trusted, story=story)) == "disconnect"
+    result = poll(trusted, story=story)
+    assert (cause_of(result), result.symbol, result.scheduled_ns) == ("disconnect", SBIN, 7)
 
 
 def test_a_half_open_connection_is_given_up_in_time(trusted: tuple[Path, Path]) -> None:

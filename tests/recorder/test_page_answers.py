@@ -211,3 +211,13 @@ def test_the_code_of_a_login_is_in_no_page_and_no_log_whatever_an_error_says(wor
 
     assert answer["statusCode"] == 502 and "odd: " in answer["body"]
     assert "code-of-this-login" not in json.dumps([answer, world.said])
+
+
+def test_the_code_of_a_login_that_the_broker_refused_is_not_shown_with_the_brokers_words(world: World) -> None:
+    query, cookie = world.begin()
+    code = "code-of-a-refused-login-0123456789"
+    query = query.replace("s=ok", f"s=error&message=odd:+{code}").replace("abcdefgh", code)
+    answer = world.get("/back", query, cookies=[cookie])
+
+    assert answer["statusCode"] == 502 and "The broker refused the login: odd: [redacted]" in answer["body"]
+    assert "code-of-a-refused-login" not in json.dumps([answer, world.said])

@@ -1,5 +1,6 @@
 """Links to the token page and what was used of them: what is signed, what a limit counts, what a store is asked."""
 
+import base64
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +42,17 @@ def test_a_link_is_good_for_eight_hours_in_its_environment_by_its_key() -> None:
     assert [opened(SIGNER, text) for text in (link + "x", link[:-1], "", "a.b")] == [OTHER] * 4
     assert len({SIGNER.read_link(SIGNER.make_link(NOW), NOW).id for _ in range(3)}) == 3
     assert len(SIGNER.read_link(link, NOW).id) == 16
+
+
+def test_a_link_is_as_short_as_its_content_can_be_written() -> None:
+    """It is read from a message on a telephone."""
+    link = SIGNER.make_link(NOW)
+    payload, _, signature = link.partition(".")
+    name = SIGNER.read_link(link, NOW).id
+    text = f'{{"i":"{name}","e":{NOW // NS_PER_SECOND + LINK_SECONDS},"a":"test"}}'
+
+    assert payload == base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    assert len(signature) == 43
 
 
 def test_the_state_of_a_login_is_of_one_browser_for_ten_minutes_and_never_longer_than_its_link() -> None:

@@ -1,6 +1,7 @@
 """Symbols as rules: the nearest contracts, strikes around the money, stocks that have derivatives."""
 
 import json
+import os
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,7 @@ from harvester.brokers.fyers.symbols import Listing, read_rows
 from harvester.calendar import TradingCalendar
 from harvester.config import rules
 from harvester.config.file import load_settings
-from harvester.config.rules import IndexList, SymbolRule, find_outdated
+from harvester.config.rules import USUAL_MEMBERS, IndexList, SymbolRule, find_outdated
 from harvester.lake.close import expect_day
 
 NIFTY = "101000000026000"
@@ -231,6 +232,32 @@ def test_more_than_the_limits_allow_is_refused_in_a_sentence(tmp_path: Path) -> 
 
     with pytest.raises(ConfigError, match=r"what the rules stand for is refused: .*100 symbols"):
         load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("index", "most"),
+    [("NIFTY FEW", 4), ("NIFTY MIDCAP 150", 150), ("NIFTY50 BANK", USUAL_MEMBERS), ("NIFTY PHARMA", USUAL_MEMBERS)],
+)
+def test_an_index_has_the_members_of_its_list_else_the_number_in_its_name_else_the_usual(index: str, most: int) -> None:
+    assert SymbolRule(index=index).at_most([LIST]) == most
+
+
+def test_the_newest_file_that_is_kept_is_passed_over_when_it_goes_as_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look-up of symbols, another process, puts aside what was resolved by a clock that was ahead."""
+    masters = tmp_path / "masters"
+    assert rules.newest_kept(masters) is None
+    for day in ("2026-11-23", "2026-11-24", "2026-12-30"):
+        keep_resolved(tmp_path, "NSE:NIFTY26DECFUT", day=day)
+    listed = [masters / day / "symbols.json" for day in ("2026-12-30", "2026-11-24", "2026-11-23")]
+    os.utime(listed[1], ns=(7, 8 * NS_PER_SECOND))
+    assert rules.newest_kept(masters) == (listed[0], listed[0].stat().st_mtime_ns)
+
+    monkeypatch.setattr(rules, "_kept", lambda _: listed)  # it was listed, and goes before it is looked at
+    listed[0].unlink()
+
+    assert rules.newest_kept(masters) == (listed[1], 8 * NS_PER_SECOND)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"day": 1, "rules": 7}', '{"day": "d", "rules": [7]}'])

@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import json
+import ssl
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -17,6 +19,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.market import midnight_ns
 from harvester.base.validation import validate
+from harvester.brokers.fyers import master_download
 from harvester.brokers.fyers.master_download import resolve_rules
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
 from harvester.brokers.fyers.symbols import Listing, read_row
@@ -205,6 +208,20 @@ def test_rules_are_resolved_by_masters_last_closes_and_of_an_index_by_its_list(
     assert (index["symbols"], index["date"], list(index["absent"])) == (
         ["NSE:SBIN-EQ"], "2026-11-20", ["NSE:GONE-EQ"]
     )  # fmt: skip
+
+
+def test_the_masters_are_fetched_by_the_certificates_of_the_host_and_no_bundle_of_a_library(
+    trusted: tuple[Path, Path], kept: KeptMasters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE counts for httpx's own bundle, too: without it the two differ, as they do on a host."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    host = ssl.create_default_context(cafile=str(trusted[0]))
+    monkeypatch.setattr(master_download, "ssl", SimpleNamespace(create_default_context=lambda: host))
+    files = {"NSE_CM": NSE_CM, "NSE_FO": NSE_FO}
+
+    assert [*download(trusted, kept, ["NSE:SBIN-EQ"], files).listings] == ["NSE:SBIN-EQ"]
+    [resolved] = resolve(trusted, kept, [{"index": "NIFTY FEW"}], {f"{name}.csv": files[name] for name in files})
+    assert isinstance(resolved, Resolved), resolved
 
 
 def test_rules_wait_where_a_file_that_they_need_is_not_there_or_another_one(

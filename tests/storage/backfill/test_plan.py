@@ -2,11 +2,14 @@
 
 from datetime import date, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.recorder.fakes import make_calendar
 from tests.storage.backfill.conftest import EVENING, FRIDAY, INFY, MONDAY, SBIN, Host, said, week
 
+from harvester.backfill import pending
 from harvester.backfill.order import load_order, make_order, save_order
 from harvester.backfill.pending import read_answers, spoken_for
 from harvester.backfill.plan import calendars_of, window_days, windows
@@ -14,9 +17,12 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.calendar.periods import dates_due, first_day, next_first_day, over_ns
 from harvester.config.resolutions import parse_resolution
-from harvester.journal.format import FYERS_BACKFILL, BackfillAnswer, encode_backfill
+from harvester.journal.format import FYERS_BACKFILL, BackfillAnswer, encode_backfill, encode_control
+from harvester.journal.reader import read_segment
 
 DAY = timedelta(days=1)
+FEW_HOURS = 6
+"""Days of three hours whose bars of five seconds fit into a record."""
 
 
 @pytest.mark.parametrize(
@@ -116,6 +122,18 @@ def test_a_request_asks_for_what_the_broker_allows_and_a_record_holds(host: Host
     assert window_days(parse_resolution(resolution), host.calendar) == days
 
 
+@pytest.mark.parametrize("phase", ["pre_open", "closing_auction", "post_close"])
+def test_what_is_traded_before_and_after_makes_a_days_answer_longer(tmp_path: Path, phase: str) -> None:
+    def days(*names: str) -> int:
+        hours = (["09:00:00", "12:00:00"], ["12:00:00", "15:00:00"])
+        phases = {name: [each] for name, each in zip(names, hours, strict=False)}
+        calendar = TradingCalendar.load(make_calendar(tmp_path / "calendar.json", FRIDAY, phases))
+        return window_days(parse_resolution("5S"), calendar)
+
+    both = (phase, "continuous") if phase == "pre_open" else ("continuous", phase)
+    assert (days("continuous"), days(*both)) == (FEW_HOURS, FEW_HOURS // 2)
+
+
 def test_windows_hold_each_missing_day_once_and_no_more_days_than_allowed() -> None:
     calendar, bars = TradingCalendar.load(), parse_resolution("5")
     missing = [*dates_due(calendar, "5", date(2025, 1, 1), date(2026, 11, 20))]
@@ -155,6 +173,21 @@ def test_what_is_no_answer_of_an_ordered_symbol_is_left_out(host: Host) -> None:
 
     [answer] = read_answers(sorted(host.journal.glob("*/*.seg")))
     assert (answer.symbol, answer.run_id, answer.recv_ns, answer.said.first) == (INFY, "run1", EVENING, MONDAY)
+
+
+def test_an_answer_before_its_segments_head_is_nobodys_and_a_head_without_a_run_has_none(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.answer((SBIN, MONDAY, FRIDAY, said(*week())))
+    [segment] = sorted(host.journal.glob("*/*.seg"))
+    head, *rest = read_segment(segment)
+    bare = head._replace(payload=encode_control({"type": "segment", "candles": {"0": SBIN}}))
+    found = []
+    for records in (rest, [bare, *rest]):
+        monkeypatch.setattr(pending, "read_segment", lambda _, records=records: records)
+        found.append([(answer.symbol, answer.run_id) for answer in read_answers([segment])])
+
+    assert found == [[], [(SBIN, "")]]
 
 
 def test_a_symbol_that_is_not_recorded_has_the_calendar_of_the_segment_of_its_name(host: Host) -> None:

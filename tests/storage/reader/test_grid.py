@@ -3,9 +3,11 @@
 import hashlib
 import itertools
 import math
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow.compute as pc
@@ -36,8 +38,9 @@ from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_REST
 from harvester.lake.layout import Partition
-from harvester.reader import Lake, open_lake
+from harvester.reader import Lake, moments, open_lake
 from harvester.reader.errors import FinerThanDataError, QuestionError, TooLargeError
+from harvester.reader.fields import Book, parse_fields
 from harvester.reader.grid import Grid
 
 FIELDS = [
@@ -305,3 +308,17 @@ def test_one_sided_books_are_not_known(lake: Lake) -> None:
 
     assert np.isfinite(grid.values[grid.mask]).all()
     assert math.isnan(grid.values[~grid.mask].max(initial=math.nan))
+
+
+def test_a_book_around_zero_and_one_without_shares_are_answered_without_a_warning() -> None:
+    """Prices may be negative, as crude's were in April 2020: the middle is 0 then."""
+    one = np.ones((2, 1))
+    books = Book(-one, np.array([[1.0], [0.0]]), one, np.array([[3.0], [0.0]]))
+    rows: Any = SimpleNamespace(book=books)
+    fields = parse_fields(["spread_bp", "microprice", "imbalance_1"])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [*moments._fields(rows, np.array([0, 1]), Mock(), Mock(), fields)]
+
+    assert np.isfinite(found).tolist() == [[False, False], [True, False], [True, False]]

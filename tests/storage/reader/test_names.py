@@ -1,5 +1,6 @@
 """A symbol goes by any name that fits it alone; what fits nothing, or too much, is said with what to do."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +47,26 @@ def test_a_rename_is_followed_by_the_identifier_both_ways() -> None:
     for name in ("TATAMOTORS", "TMPV", "INE155A01022", "10100000003456"):
         assert resolve(name, lake, lake, None) == wanted  # type: ignore[arg-type]
     assert resolve("TATAMOTORS", [new], lake, None) == {new: "NSE:TMPV-EQ"}  # type: ignore[list-item,arg-type]
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "first"),
+    [(FRIDAY - timedelta(days=4), MONDAY, "new"), (FRIDAY - timedelta(days=2), MONDAY, "old"),
+     (FRIDAY - timedelta(days=3), MONDAY, "old")],
+    ids=["the later day is nearer", "the earlier day is nearer", "as far: the earlier day"],
+)  # fmt: skip
+def test_a_name_of_other_days_alone_means_what_it_was_on_the_nearest(here: date, there: date, first: str) -> None:
+    """The lake's days come in their order."""
+    asked = Recorded(FRIDAY, {"NSE:OLD-EQ": {"1"}, "NSE:NEW-EQ": {"2"}})
+    lake: Any = [Recorded(here, {"NSE:ABC-EQ": {"1"}}), asked, Recorded(there, {"NSE:ABC-EQ": {"2"}})]
+
+    assert resolve("ABC", lake[1:2], lake, None) == {asked: f"NSE:{first.upper()}-EQ"}  # type: ignore[comparison-overlap]
+
+
+def test_a_name_that_fits_two_on_another_day_is_refused_by_itself() -> None:
+    lake: Any = [Recorded(THURSDAY, {"NSE:SBIN-EQ": set(), "BSE:SBIN-A": set()}), Recorded(FRIDAY, {TCS: set()})]
+    with pytest.raises(AmbiguousNameError, match=r"^'sbin' fits BSE:SBIN-A, NSE:SBIN-EQ\."):
+        resolve("sbin", lake[1:], lake, None)
 
 
 def test_a_name_that_passed_to_another_instrument_is_not_followed_across() -> None:
