@@ -211,4 +211,5 @@ def test_a_host_that_cannot_be_followed_is_told_while_the_others_go_on(
     with pytest.raises(HarvesterError, match="not every journal could be followed; see above"):
         logs.show(hosts, ["true"], follow=True)
 
+    assert told.exists()
     assert "h1" not in screen.getvalue()
