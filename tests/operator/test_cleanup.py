@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from invoke.context import MockContext
+from invoke.exceptions import Exit
 from made_lake import LakeMaker, trading_days, tree
 
 from harvester.base.errors import ConfigError, HarvesterError
@@ -221,3 +222,25 @@ def test_each_host_of_a_fleet_has_its_turn_whatever_the_one_before_had(
 
     assert asked == [*order]
     assert removed == ([] if dry_run else [name for name in order if name != "empty"])
+
+
+def test_the_second_home_has_its_copies_before_the_host_removes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removal = cleanup.PlannedRemoval(FileEntry("depth_v3/a.parquet", 1, "0" * 64, 1), date(2026, 11, 20))
+    done: list[str] = []
+
+    def archive(*_: object) -> None:
+        done.append("archive")
+        raise HarvesterError("the archive's disk is full")
+
+    monkeypatch.setattr(data, "awake_hosts_of", lambda *_: [Host("h1", "h1")])
+    monkeypatch.setattr(cleanup, "demands_of", lambda _: {"pull"})
+    monkeypatch.setattr(cleanup, "make_plan", lambda *_, **__: cleanup.Plan("h1", (removal,)))
+    monkeypatch.setattr(cleanup, "archive", archive)
+    monkeypatch.setattr(cleanup, "apply", lambda *_, **__: done.append("remove"))
+
+    with pytest.raises(Exit, match="the archive's disk is full"):
+        data.cleanup(MockContext(), yes=True, output=str(tmp_path / "pulled"), archive=str(tmp_path / "second"))
+
+    assert done == ["archive"]

@@ -221,6 +221,17 @@ LOST = {"no_token": 120 * 10**9, "disconnect": 3 * 10**9}
             },
             "2 h",
         ),
+        *(
+            (
+                {
+                    "lost_today": {"no_token": before * 10**9, "disconnect": 10**9},
+                    "written_at_ns": 10**18,
+                    "open_gaps": [{"cause": "no_token", "from_ns": 10**18 - 3600 * 10**9}] * gaps,
+                },
+                "2 h",
+            )
+            for before, gaps in ((3600, 1), (0, 2))
+        ),
         ({"lost_today": {}, "written_at_ns": 10**18}, "nothing"),
         ({}, "not known"),
     ],

@@ -104,3 +104,17 @@ def test_a_window_holds_back_what_is_no_graver_than_what_opened_it_whatever_was_
         rules.raise_notice(book, Notice(later, "later", "unit", "h1", "c"), (minute + 1) * second)
         told = [entry.cause for entry in rules.decide(book, (minute + 1) * second, repeating=False)[1]]
         assert told == (["later"] if later > (opens or 0) else [])
+
+
+def test_an_all_clear_opens_a_window_so_that_the_next_one_waits_for_its_end() -> None:
+    book, second = Book(), NS_PER_SECOND
+    for number, cause in enumerate(("a", "b"), 1):
+        rules.raise_notice(book, Notice(Severity.WARNING, cause, "unit", "h1", cause), number * 1_000 * second)
+        assert len(rules.decide(book, number * 1_000 * second, repeating=False)[0]) == 1
+
+    told = {}
+    for at_s in (3_000, 3_010, 3_000 + WINDOW_SECONDS - 1, 3_000 + WINDOW_SECONDS):
+        rules.end_notices(book, "unit", "a" if at_s == 3_000 else "b", at_s * second)
+        told[at_s - 3_000] = [entry.cause for entry in rules.decide(book, at_s * second, repeating=False)[1]]
+
+    assert told == {0: ["a"], 10: [], WINDOW_SECONDS - 1: [], WINDOW_SECONDS: ["b"]}

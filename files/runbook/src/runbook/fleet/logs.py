@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from queue import SimpleQueue
 from typing import IO
 
 from harvester.base.errors import HarvesterError
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import NO_SUDO, REFUSED, SshConnection
+from runbook.fleet.turns import in_turn, raise_all
 
 UNITS = "harvester-*"
 APPLICATION = (
@@ -37,24 +39,51 @@ def command(unit: str | None, lines: int, since: str | None, *, follow: bool, ap
 def show(hosts: Sequence[Host], words: Sequence[str], *, follow: bool) -> None:
     """Print the journals; those of several hosts have the host's name in front of each line.
 
-    HarvesterError when a host fails, with what it said.
+    HarvesterError when a host fails, with what it said; the others' are printed all the same.
     """
     if len(hosts) == 1:
         argv = SshConnection(hosts[0]).argv(words)
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         _check(hosts[0], done.returncode, done.stderr)
         return
-    started = [(host, SshConnection(host).start(words)) for host in hosts]
-    readers = []
+    started: list[tuple[Host, subprocess.Popen[bytes]]] = []
+    failed = in_turn(hosts, lambda host: started.append((host, SshConnection(host).start(words))))
+    ended = SimpleQueue[HarvesterError | None]()
     for host, process in started:
-        if process.stdout:
-            readers.append(threading.Thread(target=_prefix, args=(host.name, process.stdout), daemon=True))
-            readers[-1].start()
-            if not follow:
-                readers[-1].join()
-    for host, process in started:
-        said = process.stderr.read() if process.stderr else b""
-        _check(host, process.wait(), said)
+        reader = threading.Thread(target=_read, args=(host, process, ended), daemon=True)
+        reader.start()
+        if not follow:
+            reader.join()
+    if follow:
+        _tell(failed)
+    for _ in started:
+        if error := ended.get():
+            failed.append(error)
+            if follow:
+                _tell([error])  # at once: the others may go on for hours
+    if failed and follow:
+        raise HarvesterError("not every journal could be followed; see above.")
+    raise_all(failed)
+
+
+def _tell(failed: Iterable[HarvesterError]) -> None:
+    for error in failed:
+        print(error, file=sys.stderr, flush=True)
+
+
+def _read(host: Host, process: subprocess.Popen[bytes], ended: "SimpleQueue[HarvesterError | None]") -> None:
+    """Print what a host says until its command ends, and put how it ended: None is well."""
+    error = None
+    try:
+        with process:
+            if process.stdout:
+                _prefix(host.name, process.stdout)
+            said = process.stderr.read() if process.stderr else b""
+        _check(host, process.returncode, said)
+    except HarvesterError as caught:
+        error = caught
+    finally:
+        ended.put(error)
 
 
 def _prefix(name: str, stream: IO[bytes]) -> None:

@@ -1,12 +1,15 @@
 """Bars of days past: ordered here, asked for and built by the hosts, who go on by themselves."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError
 from runbook.tasks.here import awake_hosts_of
 from runbook.tasks.options import WHERE, operator
+
+if TYPE_CHECKING:
+    from runbook.fleet.inventory import Host
 
 
 @operator(
@@ -30,21 +33,27 @@ def backfill(
     The hosts go on by themselves when this is interrupted. Depth of days past is had from nobody.
     """
     from runbook.fleet import backfill as fleet
+    from runbook.fleet.turns import in_turn, raise_all
     from runbook.tasks.backfill_table import show_plan, show_result
 
     words = fleet.words_of(since, until, resolution, symbols)
-    hosts = awake_hosts_of(inventory, limit)
-    for host in hosts:
+    begun: list[Host] = []
+
+    def give(host: "Host") -> None:
         show_plan(host.name, fleet.order(host, words))
         fleet.begin(host)
-    lacking: list[str] = []
-    for host in hosts:
+        begun.append(host)
+
+    def look_on(host: "Host") -> None:
         status = fleet.follow(host, _Line(host.name))
         show_result(host.name, status)
-        lacking += [f"{host.name}: {status['why']}"] if status["state"] == "ended" else []
+        lacking = [f"{host.name}: {status['why']}"] if status["state"] == "ended" else []
         lacking += [f"{host.name}: the broker gave nothing of some days, see above."] if status["refused"] else []
-    if lacking:
-        raise HarvesterError(" ".join(lacking))
+        if lacking:
+            raise HarvesterError(" ".join(lacking))
+
+    failed = in_turn(awake_hosts_of(inventory, limit), give)
+    raise_all(failed + in_turn(begun, look_on))
 
 
 class _Line:

@@ -110,19 +110,23 @@ def deliver(
     from harvester.base.clock import parse_date
     from runbook.console.terminal import console, waiting
     from runbook.fleet import deliveries
+    from runbook.fleet.turns import in_turn, raise_all
     from runbook.tasks import presentation
 
-    day, found, lacking = parse_date(date, "--date") if date else None, {}, []
-    for host in awake_hosts_of(inventory, limit):
+    day, found = parse_date(date, "--date") if date else None, {}
+
+    def bring(host: "Host") -> None:
         with waiting(f"{host.name} delivers"):
             found[host.name], problem = deliveries.deliver(host, day, name)
-        lacking += [f"{host.name}: {problem}"] if problem else []
+        if problem:
+            raise HarvesterError(f"{host.name}: {' '.join(problem.split())}")
+
+    failed = in_turn(awake_hosts_of(inventory, limit), bring)
     if json:
         presentation.show_json(found)
     for line in () if json else (line for each in found.items() for line in deliveries.describe(*each)):
         console().print(line, markup=False)
-    if lacking:
-        raise HarvesterError(" ".join(" ".join(lacking).split()))
+    raise_all(failed)
 
 
 @operator(json="print the findings as JSON", **RANGE, **OUTPUT)

@@ -11,6 +11,7 @@ from runbook.tasks.options import APPLICATION, OUTPUT, WHERE, operator
 
 if TYPE_CHECKING:
     from runbook.doctor import Finding
+    from runbook.fleet.inventory import Host
 
 
 @operator(json="print the hosts' own reports as JSON", **APPLICATION, **WHERE)
@@ -96,18 +97,30 @@ def jobs(_: Context, json: bool = False, inventory: str | None = None, limit: st
 @operator(name="the job, as the command jobs names it", **WHERE)
 def run_job(_: Context, name: str, inventory: str | None = None, limit: str | None = None) -> None:
     """Start a job now on the hosts that have it, wait for its end, and show its record."""
-    from runbook.console.terminal import waiting
+    from runbook.console.terminal import console, waiting
     from runbook.fleet.jobs import run_now
+    from runbook.fleet.turns import in_turn, raise_all
     from runbook.tasks.jobs_table import show_record
 
-    failed = []
-    for host in awake_hosts_of(inventory, limit):
-        with waiting(f"{host.name} runs {name}"):
-            record = run_now(host, name)
+    hosts, without = awake_hosts_of(inventory, limit), list[str]()
+
+    def start(host: "Host") -> None:
+        try:
+            with waiting(f"{host.name} runs {name}"):
+                record = run_now(host, name)
+        except ConfigError as unknown:
+            without.append(str(unknown))
+            return
         show_record(host.name, record)
-        failed += [host.name] if record["result"] != "ok" else []
-    if failed:
-        raise HarvesterError(f"{name} did not end well on {', '.join(failed)}; see above.")
+        if record["result"] != "ok":
+            raise HarvesterError(f"{host.name}: {name} did not end well; see above.")
+
+    failed = in_turn(hosts, start)
+    if len(without) == len(hosts):
+        raise ConfigError(" ".join(without))
+    for sentence in without:
+        console().print(sentence, markup=False)
+    raise_all(failed)
 
 
 @operator(
