@@ -1,6 +1,7 @@
 """What a fleet is asked or told, host by host: one that fails ends no other, and how it ended is said of each."""
 
 import io
+import os
 import sys
 from itertools import permutations
 from pathlib import Path
@@ -213,3 +214,30 @@ def test_a_host_that_cannot_be_followed_is_told_while_the_others_go_on(
 
     assert told.exists()
     assert "h1" not in screen.getvalue()
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_journals_that_nobody_reads_on_end_at_once_and_without_a_word(
+    follow: bool, tmp_path: Path, control: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As `| head` leaves them. Where they are followed, the other host says nothing for 100 s."""
+    waits = f"echo $$ > {tmp_path / 'waits'}; exec sleep 100" if follow else "echo a line"
+    fake_ssh(
+        tmp_path,
+        monkeypatch,
+        f"while [ ! -e {tmp_path / 'waits'} ] && {str(follow).lower()}; do :; done; echo a line; exit 0",
+        waits,
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(sys, "stdout", open(writing, "w", encoding="utf-8"))  # noqa: SIM115 - a flush at its end fails
+    hosts = [Host(f"h{each}", f"192.0.2.{each}", control_directory=control) for each in (1, 2)]
+
+    with pytest.raises(HarvesterError) as ended:
+        logs.show(hosts, ["true"], follow=follow)
+
+    assert str(ended.value) == ""
+    assert capfd.readouterr().err == ""
+    if follow:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "waits").read_text()), 0)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import IO
 
@@ -12,6 +12,8 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import NO_SUDO, REFUSED, SshConnection
 from runbook.fleet.turns import in_turn, raise_all
 
+Started = list[tuple[Host, subprocess.Popen[bytes]]]
+"""Commands that run on hosts."""
 UNITS = "harvester-*"
 APPLICATION = (
     "COM_DOCKER_COMPOSE_PROJECT=market-app",
@@ -46,24 +48,37 @@ def show(hosts: Sequence[Host], words: Sequence[str], *, follow: bool) -> None:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         _check(hosts[0], done.returncode, done.stderr)
         return
-    started: list[tuple[Host, subprocess.Popen[bytes]]] = []
+    started: Started = []
     failed = in_turn(hosts, lambda host: started.append((host, SshConnection(host).start(words))))
+    if follow:
+        _tell(failed)
+    try:
+        for error in _print(started, side_by_side=follow):
+            if not str(error):  # nobody reads on
+                raise error
+            failed.append(error)
+            if follow:
+                _tell([error])  # at once: the others may go on for hours
+    finally:
+        for _, process in started:
+            process.terminate()
+            process.wait()
+    if failed and follow:
+        raise HarvesterError("not every journal could be followed; see above.")
+    raise_all(failed)
+
+
+def _print(started: Started, *, side_by_side: bool) -> Iterator[HarvesterError]:
+    """Print what the hosts say, and yield what fails as soon as it does: with an empty message, the output's reader."""
     ended = SimpleQueue[HarvesterError | None]()
     for host, process in started:
         reader = threading.Thread(target=_read, args=(host, process, ended), daemon=True)
         reader.start()
-        if not follow:
+        if not side_by_side:
             reader.join()
-    if follow:
-        _tell(failed)
     for _ in started:
         if error := ended.get():
-            failed.append(error)
-            if follow:
-                _tell([error])  # at once: the others may go on for hours
-    if failed and follow:
-        raise HarvesterError("not every journal could be followed; see above.")
-    raise_all(failed)
+            yield error
 
 
 def _tell(failed: Iterable[HarvesterError]) -> None:
@@ -75,11 +90,10 @@ def _read(host: Host, process: subprocess.Popen[bytes], ended: "SimpleQueue[Harv
     """Print what a host says until its command ends, and put how it ended: None is well."""
     error = None
     try:
-        with process:
-            if process.stdout:
-                _prefix(host.name, process.stdout)
-            said = process.stderr.read() if process.stderr else b""
-        _check(host, process.returncode, said)
+        if process.stdout:
+            _prefix(host.name, process.stdout)
+        said = process.stderr.read() if process.stderr else b""
+        _check(host, process.wait(), said)
     except HarvesterError as caught:
         error = caught
     finally:
@@ -88,8 +102,11 @@ def _read(host: Host, process: subprocess.Popen[bytes], ended: "SimpleQueue[Harv
 
 def _prefix(name: str, stream: IO[bytes]) -> None:
     for line in iter(stream.readline, b""):
-        sys.stdout.write(f"{name}: {line.decode(errors='replace')}")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(f"{name}: {line.decode(errors='replace')}")
+            sys.stdout.flush()
+        except BrokenPipeError as gone:
+            raise HarvesterError("") from gone
 
 
 def _check(host: Host, code: int, said: bytes) -> None:
