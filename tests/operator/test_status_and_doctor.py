@@ -135,6 +135,19 @@ def test_a_clock_is_compared_with_the_middle_of_the_question_to_within_half_of_i
     assert f"to within {seconds / 2:.2f} s" in finding.detail
 
 
+def test_a_line_that_breaks_after_its_first_answer_is_a_finding_and_ends_no_other_hosts_checks(
+    fake_ssh: FakeSsh,
+) -> None:
+    host = fake_ssh("sys.exit(0 if said == 'sudo -n true' else 255)")
+
+    found = {each.name: each for each in hosts.check_host(host, [])}
+
+    assert found["h1: connection"].level == Severity.OK
+    assert found["h1: clock"].level == Severity.FAIL
+    assert "h1" in found["h1: clock"].detail
+    assert found["h1: harvester"].level == Severity.FAIL
+
+
 @pytest.mark.parametrize("answers", product(("", "report"), (0, 1, 3), ("", "report"), (0, 3), ("report",), (0, 3)))
 def test_of_the_ways_to_ask_a_host_the_first_that_answers_counts_whatever_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, answers: tuple[Any, ...]

@@ -183,10 +183,12 @@ def check_clock(host: Host, connection: SshConnection) -> Finding:
     """The host's clock against this machine's, to within half the round trip."""
     name = f"{host.name}: clock"
     before = time.time()
-    done = connection.run(["date", "+%s.%N"], timeout_seconds=30)
-    after = time.time()
     try:
+        done = connection.run(["date", "+%s.%N"], timeout_seconds=30)
+        after = time.time()
         offset = float(done.stdout) - (before + after) / 2
+    except HarvesterError as error:
+        return fail(name, str(error), "See there.")
     except ValueError:
         return warn(name, "the host's date program gave no time", "Log in and look at `timedatectl`.")
     unsure = (after - before) / 2
