@@ -150,7 +150,7 @@ def test_a_run_that_does_not_end_is_ended_with_all_that_it_started(
 
     assert (record.result, record.cause) == ("timeout", cause)
     child = Path(environment["HOME"], "child").read_text().strip()
-    assert not is_alive(child)
+    assert wait_until(lambda: not is_alive(child), 60)
 
 
 def test_what_a_run_left_behind_in_the_background_ends_with_it(records: Records, environment: dict[str, str]) -> None:
