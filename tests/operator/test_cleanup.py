@@ -237,7 +237,8 @@ def test_a_host_that_fails_or_may_keep_its_files_ends_no_other(
     def by_bucket(name: str, _: Target, *, check: bool) -> None:
         look_at(name) if check else removed.append(name)
 
-    monkeypatch.setattr(data, "awake_hosts_of", lambda *_: [Host(name, name) for name in ("broken", "h1", "kept", "h2")])
+    hosts = [Host(name, name) for name in ("broken", "h1", "kept", "h2")]
+    monkeypatch.setattr(data, "awake_hosts_of", lambda *_: hosts)
     monkeypatch.setattr(cleanup, "demands_of", lambda _: {kind})
     monkeypatch.setattr("runbook.pull.sources.connect_to", lambda host: partial(LocalTransport, host))
     monkeypatch.setattr("runbook.console.terminal.confirm", lambda question: " kept" not in question)
