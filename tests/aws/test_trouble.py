@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import (
-    ClientError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ProfileNotFound,
-    SSOTokenLoadError,
-    UnauthorizedSSOTokenError,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 from tests.aws.account import ANSWERS, NAMES, ROOT, Cloud
 
 from harvester.base.errors import ConfigError
@@ -23,81 +15,6 @@ from lab.aws.server import ACCOUNT
 from runbook.aws import allow, configure, questions
 from runbook.aws.account import read_account, refuse_plain_text
 from runbook.aws.bucket import bucket_exists
-from runbook.fleet.trouble import explain, explain_result
-
-REFUSED = (
-    "User: arn:aws:iam::123456789012:user/me is not authorized to perform: ec2:RunInstances on resource: "
-    "arn:aws:ec2:ap-south-1:123456789012:instance/* because no identity-based policy allows the action"
-)
-
-
-def client_error(code: str, message: str = "no", operation: str = "RunInstances") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (NoCredentialsError(), "No AWS credentials were found"),
-        (SSOTokenLoadError(error_msg="x"), "aws sso login --profile work"),
-        (UnauthorizedSSOTokenError(), "aws sso login --profile work"),
-        (ProfileNotFound(profile="x"), "aws_account_profile"),
-        (EndpointConnectionError(endpoint_url="https://ec2.mumbai.amazonaws.com/"), "such as ap-south-1"),
-        (client_error("ExpiredToken"), "The AWS login has expired"),
-        (client_error("InvalidClientTokenId"), "does not know this access key"),
-        (client_error("UnauthorizedOperation", REFUSED), "may not call ec2:RunInstances on arn:aws:ec2"),
-        (client_error("AccessDenied", "Access Denied", "PutObject"), "may not call PutObject"),
-        (client_error("BucketAlreadyExists", operation="CreateBucket"), "aws_account_bucket"),
-        (client_error("VcpuLimitExceeded"), "Service Quotas"),
-        (client_error("AddressLimitExceeded", operation="AllocateAddress"), "Elastic IP"),
-        (
-            client_error(
-                "InvalidParameterValueException",
-                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-                "below its minimum value of [10].",
-                "PutFunctionConcurrency",
-            ),
-            "aws_functions_page_concurrency: 0",
-        ),
-        (client_error("OptInRequired"), "not switched on"),
-        (client_error("RequestLimitExceeded"), "slower"),
-        (client_error("SomethingNew", "what it says"), "SomethingNew: what it says"),
-        (ResponseParserError("Unable to parse <html>"), "not AWS"),
-    ],
-)
-def test_an_error_of_aws_becomes_one_paragraph(error: Exception, said: str) -> None:
-    text = explain(error, "work")
-
-    assert said in text
-    assert "\n" not in text
-    assert text[-1] in ".?`"
-
-
-def test_a_failed_module_of_a_collection_is_explained_too() -> None:
-    loop = {"msg": "One or more items failed", "results": [{"changed": True}, {"failed": True, "msg": denied_words()}]}
-
-    assert "may not call ec2:RunInstances on arn:aws:ec2" in explain_result(loop)
-    assert "used up" in explain_result({"msg": "x", "error": {"code": "VcpuLimitExceeded", "message": "You have 0"}})
-    assert "No AWS credentials" in explain_result({"msg": "Couldn't connect to AWS: Unable to locate credentials"})
-
-
-def test_a_failed_command_of_ours_is_explained_by_its_own_words() -> None:
-    failed = {"msg": "non-zero return code", "rc": 1}
-    traceback = "Traceback (most recent call last):\n  File x\nKeyError: 'us_equity'\n"
-
-    assert explain_result(failed | {"stderr": "harvester_market is 'uk'.\n Write one.\n"}) == (
-        "harvester_market is 'uk'. Write one."
-    )
-    assert explain_result(failed | {"stderr": traceback}) == "KeyError: 'us_equity'"
-    assert explain_result(failed | {"stderr": ""}) == "non-zero return code"
-    assert explain_result({"msg": "a module's", "rc": 0, "stderr": "a warning"}) == "a module's"
-
-
-def denied_words() -> str:
-    return (
-        "Failed to create: An error occurred (UnauthorizedOperation) when calling the RunInstances operation: "
-        + REFUSED
-    )
 
 
 def test_another_account_is_refused_before_anything_changes(other: Cloud) -> None:

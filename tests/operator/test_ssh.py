@@ -1,10 +1,13 @@
 """OpenSSH as operators' tasks call it: the argument list, what is quoted, and what refusals are called."""
 
 import contextlib
+import os
 import shlex
 import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from throwaway_sshd import Server
@@ -80,6 +83,110 @@ def test_the_path_of_the_connections_socket_stays_short_enough(host: Host, tmp_p
     [path] = [word.removeprefix("ControlPath=") for word in argv if word.startswith("ControlPath=")]
     Path(path).parent.rmdir()
     assert len(path.replace("%C", "0" * 40)) + 17 <= 107
+
+
+@pytest.mark.parametrize(("more", "is_kept"), [(0, True), (1, False)])
+def test_the_longest_path_that_fits_is_used_and_one_longer_is_not(
+    host: Host, control: Path, more: int, is_kept: bool
+) -> None:
+    """OpenSSH: 107 bytes, of which a socket's name takes 1 + 45 and its temporary ending 17."""
+    directory = control / ("d" * (107 - 1 - 45 - 17 - len(str(control)) - 1 + more))
+    words = SshConnection(replace(host, control_directory=directory)).argv(["true"])
+
+    [path] = [word.removeprefix("ControlPath=") for word in words if word.startswith("ControlPath=")]
+    assert (Path(path).parent == directory) is is_kept
+    if not is_kept:
+        Path(path).parent.rmdir()
+
+
+def test_without_a_directory_of_the_inventory_the_sessions_own_is_used_else_that_of_temporary_files(
+    host: Host, control: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = replace(host, control_directory=None)
+    for name, other in (("XDG_RUNTIME_DIR", "TMPDIR"), ("TMPDIR", "XDG_RUNTIME_DIR")):
+        monkeypatch.setattr("tempfile.tempdir", None)
+        monkeypatch.delenv(other, raising=False)
+        base = control / name[0]  # paths of sockets are short
+        base.mkdir()
+        monkeypatch.setenv(name, str(base))
+        directory = base / f"alpha-harvester-{os.getuid()}"
+        assert f"ControlPath={directory}/ops-%C" in SshConnection(plain).shell()
+        assert directory.stat().st_mode & 0o777 == 0o700
+
+
+Ran = list[tuple[list[str], dict[str, Any]]]
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: int | Exception) -> Ran:
+    """An ssh that ends so, one time after the other; the list fills with how it was called."""
+    ran: Ran = []
+    left = list(answers)
+
+    def run(words: list[str], **options: Any) -> "subprocess.CompletedProcess[bytes]":
+        ran.append((words, options))
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return subprocess.CompletedProcess(words, answer, b"out", b"Connection refused")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return ran
+
+
+def test_a_shared_connection_is_ended_by_its_own_socket(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = answering(monkeypatch, 255)
+    connection = SshConnection(host)
+    connection.close()
+
+    [(words, options)] = ran
+    assert words == ["ssh", *connection.shell()[2:], "-O", "exit", "192.0.2.1"]
+    assert options["timeout"] == 20 and options["capture_output"] and not options["check"]
+
+
+@pytest.mark.parametrize(
+    ("second", "kind", "why", "ends"),
+    [
+        (0, RemoteError, "did not finish `true` within 7 s", False),
+        (1, RemoteError, "did not finish `true` within 7 s", False),
+        (255, UnreachableError, "nothing listens on its SSH port", True),
+        (subprocess.TimeoutExpired("ssh", 20), UnreachableError, "it does not answer", True),
+    ],
+)
+def test_a_host_that_is_late_is_asked_anew_over_a_connection_of_its_own(
+    host: Host, monkeypatch: pytest.MonkeyPatch, second: Any, kind: type[Exception], why: str, ends: bool
+) -> None:
+    ran = answering(monkeypatch, subprocess.TimeoutExpired("ssh", 7), second, 0)
+    connection = SshConnection(replace(host, key_file=None))
+    with pytest.raises(RemoteError, match=why) as caught:
+        connection.run(["true"], given=b"in", timeout_seconds=7)
+
+    assert type(caught.value) is kind
+    (words, options), (anew, asked), *closing = ran
+    assert words == connection.argv(["true"]) and (options["input"], options["timeout"]) == (b"in", 7)
+    assert anew == ["ssh", "-T", "-o", "ControlPath=none", *connection.shell()[2:], "192.0.2.1", "--", "true"]
+    assert (asked["stdin"], asked["timeout"]) == (subprocess.DEVNULL, 20)
+    assert not options["check"] and not asked["check"] and asked["capture_output"]
+    assert [words[-3:-1] for words, _ in closing] == [["-O", "exit"]] * ends
+
+
+def test_a_commands_own_code_is_passed_on_and_sshs_is_a_refusal(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = answering(monkeypatch, 254, 255)
+    connection = SshConnection(replace(host, key_file=None))
+    done = connection.run(["false"])
+    assert (done.returncode, done.stdout) == (254, b"out")
+    assert (ran[0][1]["input"], ran[0][1]["timeout"]) == (b"", 120)
+    with pytest.raises(UnreachableError, match="nothing listens on its SSH port"):
+        connection.run(["false"])
+
+
+def test_a_key_that_is_not_there_is_named_before_anything_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = answering(monkeypatch)
+    for begin in (SshConnection(host).run, SshConnection(host).start):
+        with pytest.raises(
+            UnreachableError, match=r"^The inventory names the SSH key /keys/id for h1, and there is no"
+        ):
+            begin(["true"])
+    assert not ran
 
 
 def test_a_command_that_does_not_end_on_a_host_that_is_gone_is_told_as_such(host: Host) -> None:

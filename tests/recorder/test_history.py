@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.recorder.fakes import FakeClock
 from tests.recorder.gap_records import closed, opened
 
@@ -96,3 +97,40 @@ def test_a_connection_whose_end_was_not_kept_ends_with_the_next_of_its_stream() 
     feed.end_run()
 
     assert feed.accounted == {"A": 5, "B": 9, "C": 9}
+
+
+def test_what_the_data_socket_called_a_symbol_is_kept_once_each(tmp_path: Path) -> None:
+    begins = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": ["A", "B"]}
+    with capture_logs() as said:
+        history = read(
+            tmp_path,
+            begins | {"topics": {"sf|a": "A", "sf|b": "B"}},
+            {"type": "disconnect", "feed": FYERS_HSM, "stream": 0},
+            begins | {"topics": {"sf|a": "A", "if|b": "B"}},
+            begins,
+        )
+
+    assert history.feed(FYERS_HSM).topics == {"A": ["sf|a"], "B": ["sf|b", "if|b"]}
+    assert said == [], "each record was understood"
+
+
+@pytest.mark.parametrize("kind", ["settled", "quiet"])
+def test_a_record_of_a_feed_accounts_for_symbols_of_that_feed_alone(tmp_path: Path, kind: str) -> None:
+    """Up to when candles were asked for that had settled, or to when a market is known to have been quiet."""
+    times = {"settled": {"sent_ns": NOW - 3}, "quiet": {"from_ns": NOW - 9, "to_ns": NOW - 3}}
+    with capture_logs() as said:
+        history = read(tmp_path, {"type": kind, "feed": FYERS_HSM, "symbols": ["A", "B"], **times[kind]})
+
+    assert history.feed(FYERS_HSM).accounted == {"A": NOW - 3, "B": NOW - 3}
+    assert list(history.feeds) == [FYERS_HSM]
+    assert said == []
+
+
+def test_a_record_that_is_not_understood_is_told_with_its_file_and_number(tmp_path: Path) -> None:
+    with capture_logs() as said:
+        history = read(tmp_path, {"type": "quiet", "symbols": ["A"]}, {**STATE, "accounted": {"S": NOW - 7}})
+
+    [told] = said
+    assert (told["event"], told["detail"]) == ("record_not_understood", "KeyError")
+    assert told["file"].endswith(".seg") and told["seq"] > 0
+    assert history.feed(FYERS_REST).accounted == {"S": NOW - 7}, "what comes after it counts"

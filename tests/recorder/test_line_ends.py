@@ -1,14 +1,17 @@
 """How connections end, what that costs, when the next attempt is made, and what is told of it; see lines.py."""
 
+import asyncio
 from itertools import pairwise
 
 import pytest
-from tests.recorder.lines import SYMBOLS, Line, Wire, play
+from tests.recorder.lines import SYMBOLS, Line, Talk, Wire, play
 from tests.recorder.live_feed import BETWEEN, FAR, INFY, NEAR, SBIN
 
 from harvester.base.redaction import Secret, register_secret
+from harvester.brokers.protocol import Address
 from harvester.ledger.outage import Outage
-from harvester.net.websocket import ConnectionEnded
+from harvester.net.websocket import ConnectionEnded, WebSocket
+from harvester.tokens.handover import Token
 
 CUT = ConnectionEnded(Outage("disconnect", "nobody answers"))
 
@@ -119,13 +122,63 @@ def test_attempts_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("about_token", [True, False])
-def test_a_refusal_of_the_credentials_has_the_token_proven(monkeypatch: pytest.MonkeyPatch, about_token: bool) -> None:
+@pytest.mark.parametrize("when", ["connect", "subscribe"])
+def test_a_refusal_of_the_credentials_has_the_token_proven(
+    monkeypatch: pytest.MonkeyPatch, about_token: bool, when: str
+) -> None:
+    refused = ConnectionEnded(Outage("refused", "HTTP 401"), about_token=about_token)
+
+    class Talker(Talk):
+        async def subscribe(self, socket: WebSocket, token: Token) -> None:
+            raise refused
+
     async def story(line: Line) -> None:
-        line.refusal = ConnectionEnded(Outage("refused", "HTTP 401"), about_token=about_token)
-        line.wires[0].cut()
+        if when == "connect":
+            line.refusal = refused
+            line.wires[0].cut()
         await line.at(1)
 
-    assert play(monkeypatch, story).trading.is_token_doubted is about_token
+    line = play(monkeypatch, story, talk=Talker if when == "subscribe" else None)
+
+    assert line.trading.is_token_doubted is about_token
+    assert (line.journal.of_type("disconnect") or [{}])[-1].get("cause") in ("refused", "disconnect")
+
+
+def test_who_is_refused_comes_back_later_than_who_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(line: Line) -> None:
+        line.refusal = ConnectionEnded(Outage("rate_limited", "too many connections"))
+        line.wires[0].cut()
+        await line.at(200)
+
+    tries = play(monkeypatch, story).tries
+
+    assert [round(later - earlier) for earlier, later in pairwise(tries[1:])] == [4, 8, 16, 32, 60, 60]
+
+
+def test_the_state_of_a_connection_is_said_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Talk):
+        async def locate(self, token: Token) -> Address:
+            await asyncio.sleep(1)
+            return await super().locate(token)
+
+    async def story(line: Line) -> None:
+        [connection] = line.connections
+        seen = [connection.state]
+        line.opening = lambda _: seen.append(connection.state)
+        await line.at(1.5)
+        seen.append(connection.state)
+        line.wires[0].cut()
+        await line.at(1.6)
+        seen.append(connection.state)
+        await connection.stop(BETWEEN)
+        seen.append(connection.state)
+        line.access.token = None
+        connection.start()
+        await line.at(1.7)
+        seen.append(connection.state)
+        assert seen == ["connecting", "open", "subscribed", "waiting", "idle", "waiting"]
+
+    play(monkeypatch, story, talk=Slow)
 
 
 def test_while_the_journal_takes_nothing_no_connection_is_made_and_the_gap_says_why(

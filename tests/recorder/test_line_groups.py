@@ -1,13 +1,16 @@
 """Groups of symbols on their connections: how long they are down, what is missing, what replaces what; see lines.py."""
 
+import asyncio
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 from tests.recorder.lines import SYMBOLS, Line, Wire, play
 from tests.recorder.live_feed import FAR, INFY, NEAR, SBIN
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.brokers.protocol import GroupPlan
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded
 
@@ -200,7 +203,8 @@ def test_a_new_token_replaces_each_connection_once_and_waits_for_no_more_than_th
     assert len(line.tries) == 2 and line.gaps == []
 
 
-def test_an_old_connection_stays_where_the_new_one_does_not_come_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["may_overlap", "redundant"])
+def test_a_connection_stays_where_none_with_the_new_token_comes_up(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     async def story(line: Line) -> None:
         line.hand_over("n")
         line.refusal, line.trading.since_ns = CUT, {}
@@ -209,11 +213,42 @@ def test_an_old_connection_stays_where_the_new_one_does_not_come_up(monkeypatch:
         tried = len(line.tries)
         assert tried > 3
         await line.at(100)
-        assert line.tries[-1] < 22, "twenty seconds, and no more"
-        assert line.wires[0].socket is line.connections[0].socket
+        kept = line.wires[kind == "redundant"].socket
+        assert kept is line.connections[kind == "redundant"].socket
         assert line.ledger.is_live(SBIN)
 
-    play(monkeypatch, story, may_overlap=True)
+    with capture_logs() as said:
+        line = play(monkeypatch, story, **{kind: True})
+
+    told = [each for each in said if each["event"] not in ("connected", "not_connected")]
+    why = {"event": "token_not_used_yet", "log_level": "warning", "detail": "the new connection did not come up"}
+    assert told == [why | {"stream": 0}]
+    if kind == "may_overlap":
+        assert line.tries[-1] < 22, "twenty seconds, and no more"
+
+
+def test_a_stop_waits_for_a_start_that_needs_a_moment_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the look-up of symbols does, which closes its connections when it is cancelled."""
+
+    async def story(line: Line) -> None:
+        async def plan() -> list[GroupPlan]:
+            try:
+                await asyncio.sleep(100)
+            finally:
+                await asyncio.sleep(2)
+                ended.append(line.seconds)
+            return []
+
+        ended: list[float] = []
+        line.feed.follow(FAR)
+        await line.at(1)
+        line.plan = plan  # type: ignore[method-assign]
+        line.feed.follow(NEAR)
+        await line.at(3)
+        await line.feed.stop(Outage("stopped", "the recorder was told to stop"))
+        assert ended == [5]
+
+    play(monkeypatch, story)
 
 
 def test_where_one_connection_is_allowed_a_new_token_waits_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
