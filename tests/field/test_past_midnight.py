@@ -1,5 +1,6 @@
 """Recordings past midnight: a frame means what the segments of the day before say; what is not decoded is told."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -84,6 +85,27 @@ def test_a_connection_is_looked_for_a_month_back(place: StreamedPlace, days: int
     close(place)
     assert [row["bid_px_paise"][0] for row in place.table("depth")] == [book(8)[0]]
     assert place.certificate()["damage"] == []
+
+
+def test_what_is_left_of_a_run_serves_where_its_first_day_is_gone(place: StreamedPlace) -> None:
+    """The connect record went with that day's segments; topics are named by another connection."""
+    first = Partition(DAY - timedelta(days=1), "lab1")
+    begin_ns = place.clock.now_ns = MIDNIGHT_NS - 2 * 86_400 * NS_PER_SECOND
+    recorder = place.sockets()
+    recorder.connect(0, [SBIN])
+    place.clock.now_ns = MIDNIGHT_NS - 60 * NS_PER_SECOND
+    recorder.snapshots(0, SBIN, number=7)
+    place.clock.now_ns = MIDNIGHT_NS
+    recorder.connect(1, [SBIN])
+    recorder.books(0, SBIN, 8)
+    place.clock.now_ns = WINDOW[1]
+    recorder.stop()
+    window = (begin_ns, begin_ns + NS_PER_SECOND)
+    Place.close(replace(place, partition=first), now_ns=WINDOW[1], windows=(window,))
+    for folder in (place.journal / first.date.isoformat(), place.lake / first.path("raw")):
+        shutil.rmtree(folder)
+    close(place)
+    assert [row["bid_px_paise"][0] for row in place.table("depth")] == [book(8)[0]]
 
 
 def test_the_archive_of_the_day_before_serves_as_well(place: StreamedPlace) -> None:

@@ -46,6 +46,11 @@ EVERYTHING: dict[str, Any] = {
     "aws_watch_rows_tickers": ["SPY"], "broker_account": "XX00000", "broker_app_id": "A-100", "broker_refresh": True,
 }  # fmt: skip
 """Every option of an inventory."""
+US = {
+    "rights-us": {"harvester_market": "us"},
+    "rights-us-secretsmanager": {"harvester_market": "us", "aws_identity_schwab": "secretsmanager"},
+}
+"""What accounts of the market us have beyond that, by where Schwab's login lies."""
 
 
 def make() -> dict[str, str]:
@@ -58,7 +63,12 @@ def make() -> dict[str, str]:
         "tasks": tasks(),
         "rights": rights(),
     }
-    return {f"account/{name}.txt": "".join(_line(*row) for row in each) for name, each in rows.items()}
+    lines = {name: [_line(*row) for row in each] for name, each in rows.items()}
+    for name, more in US.items():
+        theirs = [_line(*row) for row in rights(**more)]
+        lines[name] = [f"+ {line}" for line in theirs if line not in lines["rights"]]
+        lines[name] += [f"- {line}" for line in lines["rights"] if line not in theirs]
+    return {f"account/{name}.txt": "".join(each) for name, each in lines.items()}
 
 
 def tasks() -> Iterator[tuple[str, Any]]:
@@ -81,16 +91,15 @@ def turns(role: str, name: str, task: dict[str, Any], module: str) -> Iterator[t
         yield name, {module: Templar(DataLoader(), variables | turn).template(wanted)}
 
 
-def rights() -> Iterator[tuple[str, Any]]:
+def rights(**more: str) -> Iterator[tuple[str, Any]]:
     """Each statement of each role's policy and trust, and of the buckets' policies."""
-    documents = {
-        "storage": known("storage")["__aws_storage_policy"],
-        "baseline": known("baseline")["__aws_baseline_policy"],
-    }
-    for name, document in documents.items():
-        for statement in Templar(DataLoader(), known(name)).template(document)["Statement"]:
+    for name in ("storage", "baseline"):
+        variables = known(name) | more
+        document = Templar(DataLoader(), variables).template(variables[f"__aws_{name}_policy"])
+        for statement in document["Statement"]:
             yield f"bucket of {name}", statement
-    for role in rendered("identity", trust_as_template("{{ __aws_identity_roles }}")):
+    roles = trust_as_template("{{ __aws_identity_roles }}")
+    for role in Templar(DataLoader(), known("identity") | more).template(roles):
         for kind in ("trust", "policy"):
             for statement in role[kind]["Statement"]:
                 yield f"{role['name']} {kind}", statement

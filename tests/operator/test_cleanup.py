@@ -13,7 +13,7 @@ from invoke.context import MockContext
 from invoke.exceptions import Exit
 from made_lake import LakeMaker, trading_days, tree
 
-from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.lake.cleanup import judge_files
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.receipts import load_receipt
@@ -114,11 +114,6 @@ def test_a_host_file_of_another_size_than_its_manifest_stays(lake: LakeMaker, st
     victim.write_bytes(victim.read_bytes() + b"more")
 
     assert (first, "raw") not in removed(look(lake, store))
-
-
-def test_fewer_days_than_a_host_insists_on_are_refused(lake: LakeMaker, store: LocalStore) -> None:
-    with pytest.raises(ConfigError, match="Give 2 or more"):
-        look(lake, store, keep_days=1)
 
 
 def test_applying_a_plan_gives_the_host_a_receipt_that_proves_exactly_the_plan(
@@ -222,6 +217,41 @@ def test_each_host_of_a_fleet_has_its_turn_whatever_the_one_before_had(
 
     assert asked == [*order]
     assert removed == ([] if dry_run else [name for name in order if name != "empty"])
+
+
+@pytest.mark.parametrize("kind", ["pull", "s3"])
+def test_a_host_that_fails_or_may_keep_its_files_ends_no_other(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removal = cleanup.PlannedRemoval(FileEntry("depth_v3/a.parquet", 1, "0" * 64, 1), date(2026, 11, 20))
+    removed: list[str] = []
+
+    def look_at(name: str) -> None:
+        if name == "broken":
+            raise HarvesterError("broken gives no answer.")
+
+    def make_plan(connect: Any, *_: Any, **__: Any) -> cleanup.Plan:
+        look_at(connect.args[0].name)
+        return cleanup.Plan(connect.args[0].name, (removal,))
+
+    def by_bucket(name: str, _: Target, *, check: bool) -> None:
+        look_at(name) if check else removed.append(name)
+
+    hosts = [Host(name, name) for name in ("broken", "h1", "kept", "h2")]
+    monkeypatch.setattr(data, "awake_hosts_of", lambda *_: hosts)
+    monkeypatch.setattr(cleanup, "demands_of", lambda _: {kind})
+    monkeypatch.setattr("runbook.pull.sources.connect_to", lambda host: partial(LocalTransport, host))
+    monkeypatch.setattr("runbook.console.terminal.confirm", lambda question: " kept" not in question)
+    monkeypatch.setattr(cleanup, "make_plan", make_plan)
+    monkeypatch.setattr(cleanup, "by_bucket", by_bucket)
+    monkeypatch.setattr(cleanup, "apply", lambda plan, *_, **__: removed.append(plan.host))
+
+    with pytest.raises(Exit) as end:
+        data.cleanup(MockContext(), output=str(tmp_path / "pulled"))
+
+    assert removed == ["h1", "h2"]
+    assert end.value.code == 1
+    assert "broken gives no answer. Nothing was removed from kept. Answer y" in str(end.value.message)
 
 
 def test_the_second_home_has_its_copies_before_the_host_removes_anything(

@@ -12,12 +12,15 @@ from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
+from botocore.exceptions import NoCredentialsError
 from moto import mock_aws
 
 from harvester.base.aws_names import Names
-from harvester.base.errors import ConfigError, UnhealthyError
+from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from harvester.base.redaction import Secret
+from harvester.tokens import aws_stores
 from harvester.tokens.claims import TokenError
+from harvester.tokens.stores import StoreError
 from runbook.fleet import playbook
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
@@ -118,6 +121,29 @@ def test_a_token_for_the_file_store_travels_in_a_private_file_that_is_gone_after
     assert text not in json.dumps(seen["argv"]) + json.dumps(seen["environment"])
     assert seen["argv"][seen["argv"].index("--limit") + 1] == "h1"
     assert pushed.versions == {"h1": version}
+
+
+@pytest.mark.parametrize("order", [("h1", "h2"), ("h2", "h1")])
+def test_a_store_that_fails_keeps_no_other_from_the_token(
+    order: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, claims = read_token(make_token())
+    hosts = {"h1": host("h1", SSM | {"region": "us-east-1"}), "h2": host("h2", SSM)}
+    whole = aws_stores.open_client
+
+    def open_client(service: str, region: str | None) -> object:
+        if region == "us-east-1":
+            raise NoCredentialsError
+        return whole(service, region)
+
+    monkeypatch.setattr(aws_stores, "open_client", open_client)
+    with mock_aws(), pytest.raises(HarvesterError) as caught:
+        push(Obtained(token, claims), [hosts[name] for name in order], Target(tmp_path), ask=answers("ssm:1"))
+    with mock_aws(), pytest.raises(StoreError) as alone:
+        push(Obtained(token, claims), [hosts["h1"]], Target(tmp_path), ask=answers("ssm:1"))
+
+    assert str(caught.value) == f"{alone.value} The token is stored for h2: `./inv token-status` shows it."
+    assert "is stored for" not in str(alone.value)
 
 
 @pytest.mark.parametrize("ask", [answers("ssm:0"), answers("ssm:1", state="refused")], ids=["other", "refused"])

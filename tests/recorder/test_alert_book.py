@@ -118,3 +118,30 @@ def test_an_all_clear_opens_a_window_so_that_the_next_one_waits_for_its_end() ->
         told[at_s - 3_000] = [entry.cause for entry in rules.decide(book, at_s * second, repeating=False)[1]]
 
     assert told == {0: ["a"], 10: [], WINDOW_SECONDS - 1: [], WINDOW_SECONDS: ["b"]}
+
+
+class Dying(Listener):
+    name = "two"
+
+    def send(self, message: Message) -> str:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("problem", ["", "it is down"])
+def test_what_a_channel_said_is_kept_before_the_next_is_asked(problem: str) -> None:
+    """The process may die in any of them: nobody is told twice, and a pause is not forgotten."""
+    now_ns = 1_795_000_000 * NS_PER_SECOND
+    book, kept, first = Book(), list[Book](), Listener()
+    first.send = lambda message: problem  # type: ignore[method-assign]
+    outbox.put(book, [Message(Severity.CRITICAL, "disk_full", "Nothing is recorded", "")], now_ns)
+
+    def save() -> None:
+        kept.append(msgspec.json.decode(msgspec.json.encode(book), type=Book))
+
+    with pytest.raises(KeyboardInterrupt):
+        outbox.send(book, [first, Dying()], now_ns, save)
+
+    [letter] = kept[-1].letters
+    assert letter.left == (["one", "two"] if problem else ["two"])
+    assert ("one" in kept[-1].trials) is bool(problem)
+    assert ("one" in kept[-1].taken) is (problem == "")

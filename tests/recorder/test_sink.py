@@ -3,16 +3,17 @@
 from pathlib import Path
 from unittest.mock import Mock
 
+import pytest
 from tests.journals import HandClock
 from tests.recorder.bench import JournalView
 from tests.recorder.fakes import make_settings
 
 from harvester.capture.sink import JournalSink
-from harvester.journal.format import JournalError, RunInfo
+from harvester.journal.format import JournalError, RunInfo, segment_header
 
 
 def test_a_journal_that_failed_goes_on_as_another_run_with_what_was_kept_in_order(tmp_path: Path) -> None:
-    run = RunInfo(host_id="h", release="r", config_hash="0", streams={})
+    run = RunInfo(host_id="h", release="r", config_hash="0", streams={0: "NSE:A-EQ"}, candles={0: "NSE:B-EQ"})
     sink = JournalSink(make_settings(tmp_path), clock=HandClock(), run=run)
     refusal = JournalError("no space")
     sink.writer = Mock(failure="no space", append_control=Mock(side_effect=refusal), append=Mock(side_effect=refusal))
@@ -26,5 +27,30 @@ def test_a_journal_that_failed_goes_on_as_another_run_with_what_was_kept_in_orde
 
     journal = JournalView(sink.directory)
     assert [record["number"] for record in journal.of_type("text")] == [0, 1, 2]
-    (written,) = {record["run_id"] for record in journal.of_type("segment")}
-    assert written != run.run_id, "numbers begin again, so it must not be the run that failed"
+    (written,) = journal.of_type("segment")
+    assert written["run_id"] != run.run_id, "numbers begin again, so it must not be the run that failed"
+    before = segment_header(run, 0, 0)
+    assert {key for key in before if before[key] != written[key]} == {"run_id", "wall_ns", "mono_ns"}
+    assert written["candles"] == {"0": "NSE:B-EQ"}, "without them no answer could be told to its symbol"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_urgent"),
+    [
+        (["gap_open"], True),
+        (["gap_close", "gap_open"], True),
+        (["gap_open", "gap_close"], True),
+        (["gap_close"], False),
+        (["text", "state", "token"], False),
+        ([], False),
+    ],
+)
+def test_that_a_gap_has_begun_is_made_durable_at_once(tmp_path: Path, kinds: list[str], is_urgent: bool) -> None:
+    """A process that dies writes nothing down: that something was not seen is on disk before that."""
+    sink = JournalSink(make_settings(tmp_path), clock=HandClock(), run=RunInfo("h", "r", "0", {}))
+    writer = sink.writer = Mock(failure=None)
+
+    sink.write_all([{"type": kind, "gap_id": "g", "from_ns": 1, "to_ns": 2, "cause": "mute"} for kind in kinds])
+
+    assert writer.append_control.call_count == bool(kinds)
+    assert writer.sync_soon.call_count == is_urgent

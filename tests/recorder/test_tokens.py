@@ -347,3 +347,22 @@ def test_a_token_that_is_handed_over_again_is_no_new_one(tmp_path: Path) -> None
         "ssm:9",
         "ssm:5",
     ]
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_handover_that_could_be_read_again_is_no_problem_any_more(tmp_path: Path, other: bool) -> None:
+    """Also where the token is the one in use: the status, and the alerts with it, would name a trouble that is over."""
+    settings, access = make_settings(tmp_path), Access(RequestLimits(8, 180, 90_000))
+    keeper, path = TokenKeeper(Mock(settings=settings, access=access)), settings.token.handover
+    token = Token(Secret(make_token(NOW + 3_600)), "ssm:1", NOW_NS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_handover(path, token)
+    assert keeper.adopt_new()
+    path.unlink()
+    path.write_text("not a handover")
+    assert not keeper.adopt_new() and "not a token handover" in keeper.problem
+
+    write_handover(path, token._replace(version="ssm:2") if other else token)
+
+    assert keeper.adopt_new() is other
+    assert keeper.problem == ""

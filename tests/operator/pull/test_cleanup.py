@@ -15,7 +15,7 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.ssh import RemoteError
 from runbook.pull import cleanup, receipt
-from runbook.pull.cleanup import PlannedRemoval, decide
+from runbook.pull.cleanup import PlannedRemoval, check_keep_days, decide
 from runbook.pull.plan import Selection
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
@@ -88,9 +88,10 @@ def test_two_parts_of_a_day_are_one_day(lake: Lake, tmp_path: Path) -> None:
     assert {removal.date for removal in plan.removals} == set(DAYS[:2])
 
 
-def test_fewer_days_than_a_host_insists_on_are_refused(lake: Lake, store: LocalStore) -> None:
+def test_fewer_days_than_a_host_insists_on_are_refused() -> None:
+    check_keep_days(2)
     with pytest.raises(ConfigError) as caught:
-        lake.plan(store, 1)
+        check_keep_days(1)
     assert str(caught.value) == (
         "--keep-days 1 is less than 2, and a host gives up nothing of its newest 2 days. Give 2 or more."
     )

@@ -11,6 +11,7 @@ from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import SBIN, moment
 
 from harvester.base.errors import HarvesterError
+from harvester.lake.layout import SO_FAR_NAME
 from harvester.lake.so_far import build_so_far
 from harvester.reader import open_lake
 from runbook.fleet.inventory import Host
@@ -104,6 +105,22 @@ def test_what_came_before_stays_where_the_next_does_not_come_whole(
     assert again.folder is None
     assert [problem.path for problem in again.problems] == [damaged.relative_to(made).as_posix()]
     assert sorted(path.name for path in found.folder.rglob("*.parquet")) == before
+    assert left_there(ssh) == []
+
+
+def test_tables_without_the_word_until_when_they_go_are_a_problem(
+    program: Path, host: Host, store: LocalStore, ssh: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command would end with 0, and what the host said would read as if they were here."""
+    (made / SO_FAR_NAME).unlink()
+
+    [found] = pull_so_far([host], store)
+
+    assert found.folder is None and len(found.problems) == 1
+    presentation.show_so_far([found])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith(f"missing: lab1: {SO_FAR_NAME}: it cannot be read there (")
+    assert shown.endswith("No such file or directory), so until when the tables go is not known. Run it again.")
     assert left_there(ssh) == []
 
 

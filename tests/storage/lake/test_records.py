@@ -72,6 +72,7 @@ def forge(**changes: Any) -> bytes:
         (forge(format=0), "it has another format than this release reads"),
         (forge(schema=1), "it states the schema '1', which there never was"),
         (forge(schema="new"), "it states the schema 'new', which there never was"),
+        (forge(schema="a" * 99), f"it states the schema '{'a' * 20}', which there never was"),
         (forge(date="2026-11-24"), "it is of another day or host"),
         (forge(host="lab2"), "it is of another day or host"),
         (encode_manifest(MANIFEST).replace(b'"rows": 7', b'"rows": 8'), "its own hash does not match"),
@@ -443,6 +444,14 @@ def test_a_segment_stays_with_the_reason(closed, harm: str, words: str) -> None:
     assert found[path].keep_because == words
     assert found[path].bytes == path.stat().st_size
     assert [each.keep_because for other, each in found.items() if other != path] == [None]
+
+
+def test_of_today_a_segment_stays_that_a_later_start_of_the_recorder_reads(closed) -> None:
+    def kept(today: date) -> set[str | None]:
+        return {each.keep_because for each in judge_segments(closed.journal, closed.lake, today)}
+
+    assert kept(PARTITION.date) == {"a start of the recorder today reads it"}
+    assert kept(PARTITION.date + timedelta(days=1)) == {None}
 
 
 def test_a_segment_may_go_by_the_manifest_of_any_host_of_its_day(closed) -> None:

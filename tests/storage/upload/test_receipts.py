@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tests.storage.upload import stand_in
@@ -13,6 +15,7 @@ from tests.storage.upload.conftest import DAYS, Host
 from tests.storage.upload.stand_in import Object, answer
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.commands.upload import run as run_upload
 from harvester.config.settings import UploadSettings
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, now, receipt_path, save
 from harvester.lake.layout import Partition
@@ -189,6 +192,30 @@ def test_a_damaged_manifest_ends_an_attestation(host: Host) -> None:
     (host.lake / host.partition().manifest).write_bytes(b"{}")
     with pytest.raises(HarvesterError, match="cannot be trusted"):
         seen(host)
+
+
+def test_a_look_at_the_bucket_counts_from_its_first_request_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may take longer than clean-up believes it: what was seen first must not look younger than it is."""
+    clock, command = ["before it"], "harvester.commands.upload"
+
+    def look(*given: Any) -> list[FileEntry]:
+        clock.append("after it")
+        return attest(*given)
+
+    host.upload()
+    monkeypatch.setattr(f"{command}.now", lambda: clock[-1])
+    monkeypatch.setattr(f"{command}.attest", look)
+    monkeypatch.setattr(f"{command}.open_bucket", lambda _: host.bucket)
+    upload = UploadSettings(bucket="market-data", prefix="lake/")
+    settings = Mock(upload=upload, lake_dir=host.lake, data_dir=host.folder, host_id="lab1")
+
+    assert run_upload(Namespace(date=None, attest=True), settings) == 0
+
+    said = capsys.readouterr().out
+    assert said == f"4 files are verified in {HOME}: {host.receipts}/attested.json\n"
+    assert load_receipt(host.receipts / "attested.json").verified_at == "before it"
 
 
 def test_the_attestation_is_what_clean_up_reads(tmp_path: Path, bucket: Bucket) -> None:

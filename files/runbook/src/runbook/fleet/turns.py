@@ -1,17 +1,19 @@
-"""What is done on each host of a fleet in turn: one that fails ends no other."""
+"""What is done on each host of a fleet, or each group of hosts, in turn: one that fails ends no other."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from harvester.base.errors import HarvesterError
-from runbook.fleet.inventory import Host
+
+Turn = TypeVar("Turn")
 
 
-def in_turn(hosts: Iterable[Host], act: Callable[[Host], None]) -> list[HarvesterError]:
-    """Act on each host in their order, also after one that failed; why those failed that did, in the same order."""
+def in_turn(turns: Iterable[Turn], act: Callable[[Turn], None]) -> list[HarvesterError]:
+    """Act on each in their order, also after one that failed; why those failed that did, in the same order."""
     failed = []
-    for host in hosts:
+    for turn in turns:
         try:
-            act(host)
+            act(turn)
         except HarvesterError as error:
             failed.append(error)
     return failed

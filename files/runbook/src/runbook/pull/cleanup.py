@@ -80,16 +80,20 @@ def decide(
     return Plan(host, tuple(findings))
 
 
-def make_plan(connect: Callable[[], Transport], store: LocalStore, *, keep_days: int = KEEP_DAYS) -> Plan:
-    """The plan for the host that `connect` reaches; each copy here that a removal would need is hashed.
-
-    Raises ConfigError when fewer days are to be kept than hosts insist on, RemoteError when the host fails.
-    """
+def check_keep_days(keep_days: int) -> None:
+    """Raise ConfigError when fewer days are to be kept than hosts insist on."""
     if keep_days < KEEP_DAYS:
         raise ConfigError(
             f"--keep-days {keep_days} is less than {KEEP_DAYS}, and a host gives up nothing of its newest {KEEP_DAYS} "
             f"days. Give {KEEP_DAYS} or more."
         )
+
+
+def make_plan(connect: Callable[[], Transport], store: LocalStore, *, keep_days: int = KEEP_DAYS) -> Plan:
+    """The plan for the host that `connect` reaches; each copy here that a removal would need is hashed.
+
+    Raises RemoteError when the host fails.
+    """
     transport = connect()
     try:
         with store.locked():

@@ -78,10 +78,14 @@ def _bring(host: Host, there: str, said: str, store: LocalStore, progress: Progr
         shutil.rmtree(coming.root)
     make_directory(coming.root, FOLDER_MODE)
     [result] = pull([partial(SshTransport, host, there)], coming, Selection(), progress)
-    mark = SshConnection(host).run(["sudo", "-n", "cat", f"{there}/{SO_FAR_NAME}"]).stdout
-    if result.problems or not mark:
+    mark = SshConnection(host).run(["sudo", "-n", "cat", f"{there}/{SO_FAR_NAME}"])
+    if mark.returncode:
+        why = " ".join(mark.stderr.decode(errors="replace").split())[-300:]
+        lacks = f"it cannot be read there ({why}), so until when the tables go is not known. Run it again."
+        result.problems.append(Problem(host.name, SO_FAR_NAME, lacks))
+    if result.problems:
         return SoFar(host.name, said, problems=tuple(result.problems))
-    (coming.lake / SO_FAR_NAME).write_bytes(mark)
+    (coming.lake / SO_FAR_NAME).write_bytes(mark.stdout)
     if folder.exists():
         shutil.rmtree(folder)
     coming.lake.rename(folder)

@@ -6,7 +6,7 @@ from invoke.context import Context
 
 from harvester.base.errors import ConfigError, HarvesterError
 from runbook.tasks.here import awake_hosts_of, directory_at, hosts_of, store_at, target_of
-from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
+from runbook.tasks.options import OUTPUT, RANGE, WHERE, operator
 
 if TYPE_CHECKING:
     from runbook.fleet.inventory import Host
@@ -238,24 +238,36 @@ def cleanup(
 ) -> None:
     """Free the hosts' disks of days whose verified copies are here; shows the plan and asks first."""
     from runbook.console.terminal import confirm, waiting
+    from runbook.fleet.turns import in_turn, raise_all
     from runbook.pull import cleanup, sources
     from runbook.tasks import presentation
 
+    cleanup.check_keep_days(keep_days)
     store, target = store_at(output), target_of(inventory, limit)
     copies = directory_at(archive, "--archive") if archive else None
-    for host in awake_hosts_of(inventory, limit):
+
+    def agreed(host: "Host", question: str) -> None:
+        if not yes and not confirm(question):
+            raise HarvesterError(
+                f"Nothing was removed from {host.name}. Answer y, or give --yes where there is no terminal."
+            )
+
+    def free(host: "Host") -> None:
         demands = cleanup.demands_of(host)
         if demands == {"s3"}:
             cleanup.by_bucket(host.name, target, check=True)
-            if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
+            if not dry_run:
+                agreed(host, f"Remove from {host.name} what would go?")
                 cleanup.by_bucket(host.name, target, check=False)
-            continue
+            return
         with waiting(f"asking {host.name} what it has"):
             plan = cleanup.make_plan(sources.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
-            continue
-        agree(f"Remove {len(plan.removals)} files from {plan.host}?", "Nothing was removed.", yes=yes)
+            return
+        agreed(host, f"Remove {len(plan.removals)} files from {plan.host}?")
         if copies:
             cleanup.archive(plan, store, copies)
         cleanup.apply(plan, store, target, check_bucket="s3" in demands)
+
+    raise_all(in_turn(awake_hosts_of(inventory, limit), free))

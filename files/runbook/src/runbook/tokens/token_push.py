@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from harvester.base.clock import SystemClock
+from harvester.base.errors import HarvesterError
 from harvester.base.market import to_local
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
@@ -23,6 +24,7 @@ from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, refuse_sleepers
 from runbook.fleet.playbook import Target, run
 from runbook.fleet.status import gather
+from runbook.fleet.turns import in_turn, raise_all
 from runbook.tokens import adoption, places
 from runbook.tokens.broker_login import Obtained, check_given, log_in, page_opener, read_app, stand_in_of
 
@@ -93,20 +95,27 @@ def push(
     """Store the token where each host looks for it and wait until each host's service says that it is in use.
 
     The version before is kept. A host that sleeps takes it when it starts, and is not waited for. UnhealthyError when
-    another does not adopt it in time: the token is stored then, and the message says what to do.
+    another does not adopt it in time: the token is stored then, and the message says what to do. HarvesterError when
+    a store fails: the other stores have the token, and the message names their hosts.
     """
     versions: dict[str, str] = {}
     expires_at_ns = obtained.claims.expires_at_ns
-    for members in places.by_store(hosts):
+
+    def store_for(members: Sequence[Host]) -> None:
         names = [host.name for host in members]
         if store := places.store_of(members[0], "access_token"):
             with environment_of(members[0]):
                 version = store.write(obtained.token)
+                versions.update(dict.fromkeys(names, version))
                 _keep_refresh_token(obtained, members[0])
         else:
             _store_in_file(obtained.token, target, names)
-            version = file_version(obtained.token)
-        versions |= dict.fromkeys(names, version)
+            versions.update(dict.fromkeys(names, file_version(obtained.token)))
+
+    failed = in_turn(places.by_store(hosts), store_for)
+    if failed and versions:
+        failed.append(HarvesterError(f"The token is stored for {', '.join(versions)}: `./inv token-status` shows it."))
+    raise_all(failed)
     wanted = {name: adoption.Wanted(version, expires_at_ns) for name, version in versions.items()}
     awake, asleep = [host for host in hosts if not host.asleep], [host.name for host in hosts if host.asleep]
     notes = obtained.notes + adoption.wait(
