@@ -75,3 +75,23 @@ def test_the_recorders_own_facts_are_those_of_its_status(tmp_path: Path) -> None
     news.look(OPEN_NS)
     facts = {"release": "r7", "open": True, "phases": ["continuous"], "token": "refused", "open_gaps": 2}
     assert news.describe() == {"problem": "", **facts}
+
+
+@pytest.mark.parametrize("seconds", [11, -11])
+def test_a_problem_is_over_when_the_same_file_is_fresh_again(tmp_path: Path, seconds: int) -> None:
+    """Of a clock that was wrong for a while, and where the file could not be reached."""
+    path = tmp_path / "status.json"
+    path.write_text(json.dumps({"written_at_ns": OPEN_NS, "symbols": {}, "open_gaps": []}))
+    news = RecorderNews(path)
+    news.look(OPEN_NS)
+
+    news.look(OPEN_NS + seconds * 1_000_000_000)
+    assert str(abs(seconds)) in news.problem
+    news.look(OPEN_NS)
+    assert news.problem == ""
+    path.rename(tmp_path / "away")
+    news.look(OPEN_NS)
+    assert news.problem == "the recorder does not run"
+    (tmp_path / "away").rename(path)
+    news.look(OPEN_NS)
+    assert news.problem == ""
