@@ -20,7 +20,7 @@ from harvester.capture.sink import JournalSink
 from harvester.commands import close
 from harvester.commands.close import describe
 from harvester.config.settings import Settings
-from harvester.journal.format import RunInfo
+from harvester.journal.format import HEADER, RunInfo
 from harvester.lake.certificate.damage import tell_damage
 from harvester.reader.verify import verify_lake
 from runbook.pull.plan import Selection
@@ -85,6 +85,19 @@ def test_what_a_lost_segment_cost_is_counted(place: Place, spoil) -> None:
     assert entry["slots"] == lost > 3 and entry["symbols"] == sorted(SYMBOLS)
     assert entry["records"] >= lost
     assert place.certificate()["unexplained_slots"] == 0
+
+
+def test_bytes_that_are_no_record_are_counted_also_at_the_end_and_the_beginning_of_a_segment(place: Place) -> None:
+    """The tail of one, and the first record of the next but one, which says whose segment it is."""
+    damaged.cut_a_segment_short(place)
+    path = damaged.segments(place)[4]
+    begin, end = damaged.offsets(path)[:2]
+    damaged.flip(path, begin + HEADER.size + 5)
+    place.close()
+    short, head = found(place)
+    assert (short["kind"], short["bytes"]) == ("cut_short", 100)
+    assert (head["kind"], head["where"], head["bytes"], head["records"]) == ("corrupt", path.stem, end - begin, 1)
+    assert "cost nothing that was due" in tell_damage(place.certificate())[1]
 
 
 def test_a_last_segment_that_is_cut_short_does_not_read_as_a_recorder_that_ended(place: Place) -> None:

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent.parent
 os.environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LAB_STATE": "no-lab", "LC_ALL": "C.UTF-8"}
 
-import yaml  # noqa: E402
 from ansible.inventory.manager import InventoryManager  # noqa: E402
 from ansible.parsing.dataloader import DataLoader  # noqa: E402
 from ansible.playbook import Playbook  # noqa: E402
@@ -30,7 +29,7 @@ from ansible.template import Templar, trust_as_template  # noqa: E402
 from ansible.vars.hostvars import HostVars  # noqa: E402
 from ansible.vars.manager import VariableManager  # noqa: E402
 from tests.compiled import keep_compiled  # noqa: E402
-from tests.golden import account  # noqa: E402
+from tests.golden import account, steps  # noqa: E402
 
 FILES = ("file", "copy", "template", "ini_file")
 OTHERS = ("systemd_service", "apt", "command", "shell")
@@ -167,8 +166,9 @@ def main() -> None:
     init_plugin_loader([])
     rendered: dict[str, dict[str, str]] = {}
     found: dict[str, str] = {}
+    reached: set[tuple[str, str]] = set()
     for name, kind in KINDS.items():
-        rendered[name] = render(kind)
+        rendered[name] = render(kind, reached)
         known = rendered.get(kind.like, {})
         for path, text in rendered[name].items():
             if kind.like and path in LISTS:
@@ -178,35 +178,18 @@ def main() -> None:
             if text != known.get(path) and (text or path not in LISTS):
                 found[f"{name}/{path}"] = text
     found |= account.make()
-    found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
+    found["steps.txt"] = steps.make(reached)
     json.dump(found, sys.stdout)
 
 
-def written_by(playbook: Path) -> Iterator[str]:
-    """A line for each file that a playbook writes itself: as it says so, with variables, and whether it is hidden."""
-    tasks = [task for play in yaml.safe_load(playbook.read_text("utf-8")) for task in _described(play)]
-    for task, module in ((task, f"ansible.builtin.{name}") for task in tasks for name in FILES):
-        if module in task:
-            wanted, path = task[module], task[module].get("dest") or task[module]["path"]
-            words = [str(wanted.get(key, "-")) for key in ("state", "owner", "group", "mode")]
-            hidden = [f"{key}={task[key]}" for key in ("no_log", "diff") if key in task]
-            yield f"{playbook.name}: {' '.join([path, *words, *hidden])}\n"
-
-
-def _described(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The tasks of a play or block, and those inside them."""
-    yield part
-    for key in ("pre_tasks", "tasks", "post_tasks", "block", "rescue", "always"):
-        for each in part.get(key, ()):
-            yield from _described(each)
-
-
-def render(kind: Kind) -> dict[str, str]:
-    """The texts of one host's files by their paths below /, and its lists."""
+def render(kind: Kind, reached: set[tuple[str, str]]) -> dict[str, str]:
+    """The texts of one host's files by their paths below /, and its lists; roles and names of tasks go to `reached`."""
     play, host, manager, loader = _load(kind)
     texts: dict[str, str] = {}
     lists: dict[str, dict[str, None]] = {name: {} for name in LISTS}
     for task in _tasks(play):
+        if task._role:
+            reached.add((task._role.get_name(), task.name))
         module = task.action.rpartition(".")[2]
         if module not in (*FILES, *OTHERS, *QUIET):
             raise SystemExit(f"{task}: say in {__file__} what {task.action} leaves on a host.")

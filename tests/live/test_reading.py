@@ -22,8 +22,7 @@ from harvester.decode.hsm_layout import DEPTH
 from harvester.indicators.averages import averages_of
 from harvester.journal.format import DATA, SCHWAB_STREAM, Record
 from harvester.lake.day.segments import Source
-from harvester.live.bars import Change, LiveBars, Minute
-from harvester.live.quotes import QuoteMinutes
+from harvester.live.bars import Change, LiveBars
 from harvester.live.tail import JournalTail
 
 HALF_DAY = date(2026, 11, 27)
@@ -36,42 +35,6 @@ def ms(wall_ns: int) -> int:
 def polled(root: Path, **changes: Any) -> LiveHost:
     settings = settings_of(root, feeds=["fyers-rest"], **changes)
     return LiveHost(root, settings, HandClock(OPEN_NS))
-
-
-def test_minutes_of_last_prices_have_the_shares_since_the_minute_before() -> None:
-    quotes = QuoteMinutes()
-    for seconds, price, traded in ((1, 80_000, 1_000), (59, 80_010, 1_200), (60, 80_020, 1_200), (119, 80_005, 1_500)):
-        quotes.see(SBIN, OPEN_NS + seconds * NS_PER_SECOND, price, traded)
-    quotes.see(SBIN, OPEN_NS + 121 * NS_PER_SECOND, 80_030, None)
-    quotes.see(SBIN, OPEN_NS + 181 * NS_PER_SECOND, 80_040, 1_600)
-
-    assert quotes.bars(SBIN) == [
-        Minute(OPEN_NS, 80_010, 0),
-        Minute(OPEN_NS + MINUTE_NS, 80_005, 300),
-        Minute(OPEN_NS + 2 * MINUTE_NS, 80_030, 0),
-        Minute(OPEN_NS + 3 * MINUTE_NS, 80_040, 100),
-    ]
-    assert quotes.bars(INFY) == []
-
-
-def test_a_clock_that_was_set_back_comes_to_a_minute_again_and_the_order_stays() -> None:
-    quotes = QuoteMinutes()
-    for minute, price, traded in ((0, 100, 10), (2, 120, None), (1, 110, 25), (2, 121, 40), (0, 101, None)):
-        quotes.see(SBIN, OPEN_NS + minute * MINUTE_NS, price, traded)
-
-    assert quotes.bars(SBIN) == [
-        Minute(OPEN_NS, 101, 0),
-        Minute(OPEN_NS + MINUTE_NS, 110, 15),
-        Minute(OPEN_NS + 2 * MINUTE_NS, 121, 15),
-    ]
-
-
-def test_no_shares_at_all_are_a_number_and_not_a_number_that_nobody_said() -> None:
-    quotes = QuoteMinutes()
-    for minute, traded in enumerate((0, 5, None, 3)):
-        quotes.see(SBIN, OPEN_NS + minute * MINUTE_NS, 100, traded)
-
-    assert [bar.volume for bar in quotes.bars(SBIN)] == [0, 5, 0, 0], "of 3 after 5, a count that begins anew, nothing"
 
 
 def test_sockets_become_books_of_both_depths_and_a_price_in_rupees(nse: LiveHost) -> None:

@@ -55,6 +55,8 @@ def names() -> None:
 def test(workers: str, seconds: str = "") -> None:
     """Run the mutants named on standard input, whatever their verdict was; those not reached in time keep theirs."""
     wanted = sys.stdin.read().split()
+    if not Path("mutants", "mutmut-stats.json").exists():
+        _leave_out_rehearsals()
     if not seconds:
         cli(["run", "--max-children", workers, *wanted], standalone_mode=False)
         return
@@ -63,7 +65,6 @@ def test(workers: str, seconds: str = "") -> None:
         place.__getitem__
     )  # by which mutmut sorts: quickest first would be a bias
     SourceFileMutationData.save = _undisturbed(SourceFileMutationData.save)
-    _leave_out_rehearsals()
     over = False
 
     def stop(*_: object) -> None:
@@ -83,7 +84,7 @@ def test(workers: str, seconds: str = "") -> None:
 
 
 def _leave_out_rehearsals() -> None:
-    """The tests pass once while mutmut notes what they reach; running them again, and to fail, would cost time."""
+    """Where mutmut notes what the tests reach, they pass once already; again, and to fail, would cost as long."""
     make = mutmut.__main__.get_mutant_runner
 
     def runner(workers: int) -> MutantRunner:

@@ -1,5 +1,6 @@
 """`./inv mutants`: plant faults in a package, one at a time, and see which of them its fast tests notice."""
 
+import hashlib
 import json
 import os
 import random
@@ -99,7 +100,7 @@ def run_package(package: Package, changed: bool, workers: int, *, report: bool =
     ]
     print(f"{package.name}: {len(names)} mutants, {len(waiting)} to test", flush=True)
     if waiting:
-        (package.workspace / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)  # which test covers what, anew
+        forget_reach(package)
         drive(package, "test", str(workers), names=waiting)
     found = results(package, names)
     section, score = describe(package, found, spared)
@@ -111,6 +112,18 @@ def run_package(package: Package, changed: bool, workers: int, *, report: bool =
         print(f"{name} is listed as equivalent, but a test noticed it: take it out of tests/mutants/equivalent.toml.")
     unfinished = any(each.verdict is None for each in found)
     return 1 if wrong or unfinished or score < package.least else 0
+
+
+def forget_reach(package: Package) -> None:
+    """Have mutmut run all tests and note which reach what, except where tests and source are as when it did so last."""
+    noted, of = (package.workspace / "mutants" / name for name in ("mutmut-stats.json", "mutmut-stats.of"))
+    files = (path for folder in (ROOT / "tests", ROOT / package.root) for path in folder.rglob("*"))
+    now = hashlib.sha256()
+    for path in sorted(path for path in files if path.is_file() and path.suffix != ".pyc"):
+        now.update(f"{path} {path.stat().st_size}\n".encode() + path.read_bytes())
+    if not of.exists() or of.read_text("utf-8") != now.hexdigest():
+        noted.unlink(missing_ok=True)
+        of.write_text(now.hexdigest(), "utf-8")
 
 
 def generate(package: Package) -> None:

@@ -1,6 +1,7 @@
 """The list of equivalent mutants is of today's code, and the packages' configuration of today's files."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,34 @@ def test_the_score_leaves_out_what_is_equivalent_and_lists_what_survived() -> No
     assert score == 50
     assert "| 4 | 1 | 1 | 1 | 1 | 50.0 % | 0.50 |" in text
     assert [line for line in text.splitlines() if "m.f" in line] == [r"| m.f | `a \| b` | `3` |"]
+
+
+def test_which_test_reaches_what_is_noted_anew_when_a_test_or_the_source_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    package = replace(PACKAGES["journal"], root="src", workspace=tmp_path / "state")
+    test, source, noted = (
+        tmp_path / "tests/a/test_m.py",
+        tmp_path / "src/m.py",
+        tmp_path / "state/mutants/mutmut-stats.json",
+    )
+    for path, text in ((test, "one"), (source, "one"), (noted, "of another time")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text, "utf-8")
+
+    def is_kept() -> bool:
+        run.forget_reach(package)
+        kept = noted.exists()
+        noted.write_text("{}", "utf-8")
+        return kept
+
+    assert [is_kept(), is_kept()] == [False, True]
+    for path in (test, source):
+        path.write_text("two", "utf-8")  # of the same size
+        assert [is_kept(), is_kept()] == [False, True]
+    test.rename(test.with_name("test_n.py"))
+    assert [is_kept(), is_kept()] == [False, True]
 
 
 def test_a_package_without_mutants_is_no_package_whose_mutants_are_all_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ def test_the_journal_of_one_host_that_fails_leaves_the_others_and_is_the_one_nam
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    fake_ssh(tmp_path, monkeypatch, FAILS[fails], "echo a line")
+    fake_ssh(tmp_path, monkeypatch, FAILS[fails], r"printf 'a \377 line\nand more\n'")
     hosts = [Host(f"h{each}", f"192.0.2.{each}", control_directory=control) for each in order]
 
     with pytest.raises(HarvesterError) as ended:
@@ -187,7 +187,9 @@ def test_the_journal_of_one_host_that_fails_leaves_the_others_and_is_the_one_nam
 
     assert "h2" in str(ended.value)
     assert "h1" not in str(ended.value)
-    assert capsys.readouterr().out == "h1: a line\n"
+    assert capsys.readouterr().out == "h1: a \N{REPLACEMENT CHARACTER} line\nh1: and more\n", (
+        "a line that is no text ends nothing"
+    )
 
 
 @pytest.mark.parametrize("lacking", [False, True], ids=["refused", "without its key"])

@@ -4,6 +4,7 @@ import io
 import lzma
 import random
 import struct
+import tracemalloc
 from collections.abc import Iterator
 from functools import cache
 
@@ -219,6 +220,23 @@ def test_a_block_is_not_believed_that_it_is_huge(count: int, size: int) -> None:
     assert len(bomb) < 1 << 14
     with pytest.raises(OSError, match="damaged"):
         unpack(bomb)
+
+
+def test_of_a_block_no_more_is_unpacked_than_one_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much its bytes would become."""
+    monkeypatch.setattr(packed, "MOST_BYTES", 1 << 12)
+
+    def most_memory(zeros: int) -> int:
+        block = framed(bytes(zeros), 1, 1 << 12)
+        tracemalloc.start()
+        try:
+            with pytest.raises(OSError, match="damaged"):
+                unpack(block)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert most_memory(1 << 22) - most_memory(1 << 12) < 1 << 20
 
 
 def test_records_that_do_not_compress_come_back_too(monkeypatch: pytest.MonkeyPatch) -> None:

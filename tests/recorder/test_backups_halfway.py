@@ -4,11 +4,12 @@ import os
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from tests.recorder.test_dues_backups import MONDAY, Make, at, back_up, deliver, make
 
 from harvester.database.chain import chain, without_hole
 from harvester.database.copies import remove_left, remove_old, rows_from, unproven
-from harvester.database.manifests import dump_path, find, log_path, manifest_path
+from harvester.database.manifests import dump_path, find, keep, log_path, manifest_path
 
 __all__ = ["make"]
 LATE = MONDAY + timedelta(days=30)
@@ -55,3 +56,19 @@ def test_what_follows_a_full_backup_ends_with_the_day_that_is_asked_for_whicheve
         wanted = [dump_path("full", week[0]), *(dump_path("daily", day) for day in week[1 : last + 1])]
         for way in (chain, without_hole):
             assert [backup.path for backup in way(find(settings.folder), until)] == wanted, (way.__name__, until)
+
+
+def test_what_was_made_after_a_full_backup_follows_it_also_on_its_day_and_what_was_made_before_does_not(
+    make: Make,
+) -> None:
+    """At 16:00 each: the daily one of Monday before the full one, that of Tuesday after it, on one day."""
+    settings = make()
+    tuesday, wednesday = (MONDAY + timedelta(days=number) for number in (1, 2))
+    back_up(settings, "daily", MONDAY)
+    back_up(settings, "daily", tuesday)
+    back_up(settings, "daily", wednesday)
+    for hour, follows in (("09", [tuesday, wednesday]), ("17", [wednesday])):
+        keep(settings.folder, replace(back_up(settings, "full", tuesday), made_at=f"{tuesday}T{hour}:00:00+05:30"))
+        wanted = [dump_path("full", tuesday), *(dump_path("daily", day) for day in follows)]
+        for way in (chain, without_hole):
+            assert [backup.path for backup in way(find(settings.folder), wednesday)] == wanted, (way.__name__, hour)

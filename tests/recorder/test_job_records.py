@@ -1,5 +1,6 @@
 """A job's times, records and list at their edges: what is due, what is kept, what is said of a broken folder."""
 
+import errno
 import json
 import os
 from datetime import date
@@ -245,3 +246,23 @@ def test_a_job_says_itself_how_long_it_may_take_until_it_is_done() -> None:
     assert job("true", within="2h").within_seconds == 7200
     assert job("true", days="trading").trading_days and not job("true").trading_days
     assert job("true", when="close").trading_days
+
+
+def test_a_run_is_under_way_until_its_record_is_written_whatever_hinders_that(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a power cut before the sync: the next run finds what is left, and its record comes after all."""
+    records.begin(Running(job="copy", began_ns=OPEN_NS))
+    ended = Running(job="copy", began_ns=OPEN_NS).end(OPEN_NS + 1, "ok")
+    for hindered in ("os.fsync", "harvester.jobs.records.write_all"):
+        with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
+            full.setattr(hindered, fails_for_want_of_room)
+            records.append(ended)
+        assert records.running() == Running(job="copy", began_ns=OPEN_NS), hindered
+
+    records.begin(Running(job="copy", began_ns=OPEN_NS + 2))
+    assert [each.result for each in records.read(DAY, DAY)][-1] == "interrupted"
+
+
+def fails_for_want_of_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""What the live page says beside the data: the recorder's own facts, and what is due, as those who know say it."""
+"""What the live page says beside the data: the recorder's own facts, and what is due; and minutes of last prices."""
 
 import json
 import subprocess
@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from tests.journals import OPEN_NS
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.live import due_table
+from harvester.live.bars import Minute
 from harvester.live.due_table import DueTable
+from harvester.live.quotes import MINUTE_NS, QuoteMinutes
 from harvester.live.recorder import RecorderNews
 from lab.testing import wait_until
 
+SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 DUE = {"kind": "job", "name": "copy", "state": "missing"}
 SAID = json.dumps({"entries": [DUE]})
 
@@ -95,3 +99,39 @@ def test_a_problem_is_over_when_the_same_file_is_fresh_again(tmp_path: Path, sec
     (tmp_path / "away").rename(path)
     news.look(OPEN_NS)
     assert news.problem == ""
+
+
+def test_minutes_of_last_prices_have_the_shares_since_the_minute_before() -> None:
+    quotes = QuoteMinutes()
+    for seconds, price, traded in ((1, 80_000, 1_000), (59, 80_010, 1_200), (60, 80_020, 1_200), (119, 80_005, 1_500)):
+        quotes.see(SBIN, OPEN_NS + seconds * NS_PER_SECOND, price, traded)
+    quotes.see(SBIN, OPEN_NS + 121 * NS_PER_SECOND, 80_030, None)
+    quotes.see(SBIN, OPEN_NS + 181 * NS_PER_SECOND, 80_040, 1_600)
+
+    assert quotes.bars(SBIN) == [
+        Minute(OPEN_NS, 80_010, 0),
+        Minute(OPEN_NS + MINUTE_NS, 80_005, 300),
+        Minute(OPEN_NS + 2 * MINUTE_NS, 80_030, 0),
+        Minute(OPEN_NS + 3 * MINUTE_NS, 80_040, 100),
+    ]
+    assert quotes.bars(INFY) == []
+
+
+def test_a_clock_that_was_set_back_comes_to_a_minute_again_and_the_order_stays() -> None:
+    quotes = QuoteMinutes()
+    for minute, price, traded in ((0, 100, 10), (2, 120, None), (1, 110, 25), (2, 121, 40), (0, 101, None)):
+        quotes.see(SBIN, OPEN_NS + minute * MINUTE_NS, price, traded)
+
+    assert quotes.bars(SBIN) == [
+        Minute(OPEN_NS, 101, 0),
+        Minute(OPEN_NS + MINUTE_NS, 110, 15),
+        Minute(OPEN_NS + 2 * MINUTE_NS, 121, 15),
+    ]
+
+
+def test_no_shares_at_all_are_a_number_and_not_a_number_that_nobody_said() -> None:
+    quotes = QuoteMinutes()
+    for minute, traded in enumerate((0, 5, None, 3)):
+        quotes.see(SBIN, OPEN_NS + minute * MINUTE_NS, 100, traded)
+
+    assert [bar.volume for bar in quotes.bars(SBIN)] == [0, 5, 0, 0], "of 3 after 5, a count that begins anew, nothing"

@@ -1,11 +1,12 @@
 """What keeps the rows in a database coming: pauses, what people are told of trouble and of its end, each time anew."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.journals import DAY, HandClock
+from tests.journals import DAY, OPEN_NS, HandClock
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
@@ -13,6 +14,8 @@ from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.health.live_rows import PATIENCE_NS, LiveState
+from harvester.live.bars import Change, LiveBars, Minute
+from harvester.live.tail import JournalTail
 from harvester.postgres.live import FIRST_PAUSE, LAST_PAUSE, LOOK_SECONDS, Keeper, LiveDelivery
 
 SOON = PATIENCE_NS // 2
@@ -98,19 +101,50 @@ def test_a_trouble_is_on_standard_error_once_and_so_is_another_one(
     assert capsys.readouterr().err.splitlines() == ["down", "no such table", "down"]
 
 
-def test_what_came_yesterday_is_not_said_of_today_and_a_start_in_the_day_forgets_nothing(tmp_path: Path) -> None:
+def live_rows(folder: Path, open_database: Callable[[], Any]) -> LiveDelivery:
     delivery = {"name": "rows", "kind": "postgres", "place": "file:/dsn", "live": True}
-    content = {"host_id": "h1", "data_dir": str(tmp_path), "symbols": ["NSE:SBIN-EQ"], "feeds": ["fyers-history"]}
+    content = {"host_id": "h1", "data_dir": str(folder), "symbols": ["NSE:SBIN-EQ"], "feeds": ["fyers-history"]}
     content |= {"broker": {"app_id": "ABCDE12345-100"}, "candles": {"resolution": 1, "every_seconds": 60}}
     settings = validate(Settings, {**content, "deliveries": [delivery]})
+    return LiveDelivery(settings, settings.deliveries[0], TradingCalendar.load, open_database, HandClock())
+
+
+def test_what_came_yesterday_is_not_said_of_today_and_a_start_in_the_day_forgets_nothing(tmp_path: Path) -> None:
 
     def never() -> Any:
         raise AssertionError("nothing came, so the database is not asked")
 
-    live = LiveDelivery(settings, settings.deliveries[0], TradingCalendar.load, never, HandClock())
+    live = live_rows(tmp_path, never)
     live.state.date, live.state.watermark = str(DAY), {"SBIN": f"{DAY}T09:59:00+00:00"}
 
     assert live.turn(DAY) == 0
     assert live.state.watermark == {"SBIN": f"{DAY}T09:59:00+00:00"}
     assert live.turn(DAY + timedelta(days=1)) == 0
     assert (live.state.date, live.state.watermark) == (str(DAY + timedelta(days=1)), {})
+
+
+def test_each_database_that_was_opened_is_closed_before_another_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server has few connections, and an outage of an hour has hundreds of attempts."""
+    opened = [0]
+
+    class Down:
+        home = "there"
+
+        def __init__(self) -> None:
+            opened.append(opened[-1] + 1)
+
+        def merge(self, _: object) -> None:
+            raise HarvesterError("down")
+
+        def close(self) -> None:
+            opened.append(opened[-1] - 1)
+
+    monkeypatch.setattr(JournalTail, "records", lambda _: iter([("a segment", "a record")]))
+    monkeypatch.setattr(LiveBars, "take", lambda *_: [Change("NSE:SBIN-EQ", OPEN_NS)])
+    monkeypatch.setattr(LiveBars, "bars", lambda *_: [Minute(OPEN_NS, 100, 1)])
+    keeper = Keeper(live := live_rows(tmp_path, Down), tmp_path, HandClock(), list[str]().append)
+    for _ in range(3):
+        keeper.turn(DAY)
+    assert opened == [0, 1, 0, 1, 0, 1, 0] and live.state.problem == "down"

@@ -162,14 +162,20 @@ def test_a_day_that_nobody_recorded_is_gaps_alone(host: CandlePlace) -> None:
     assert host.entry()["coverage"] == 0.0
 
 
-def test_a_run_that_died_before_the_end_is_the_cause(host: CandlePlace) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "lost"),
+    [(11, [(2, BARS, "stopped", BARS - 2)]), (25, [(2, 3, "unknown", 1), (3, BARS, "stopped", BARS - 3)])],
+)
+def test_a_run_that_ended_within_two_rounds_of_a_bar_is_the_cause(
+    host: CandlePlace, minutes: int, lost: list[tuple[int, int, str, int]]
+) -> None:
     recorder = host.candles()
     recorder.answer(10.1, SBIN, said(bar(0), bar(1)))
     recorder.answer(10.2, INFY, said(bar(0), bar(1)))
-    recorder.stop(11)
+    recorder.stop(minutes)
     host.close()
 
-    assert host.lost() == [(2, BARS, "stopped", BARS - 2)]
+    assert host.lost() == lost
 
 
 def test_a_later_start_heals_the_whole_day(host: CandlePlace) -> None:

@@ -1,5 +1,6 @@
 """Rows in order: that of the journal, copies are found at their edges, and every cell is compared."""
 
+import os
 from collections.abc import Sequence
 from datetime import date
 from itertools import product
@@ -21,7 +22,7 @@ from harvester.config.settings import Settings
 from harvester.decode.frames import ABSENT
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake import schema
-from harvester.lake.close import LOOK_BACK_DAYS, expect_day, pending_days
+from harvester.lake.close import LOOK_BACK_DAYS, expect_day, is_due_today, pending_days
 from harvester.lake.day.intervals import intersect, split, subtract, total, union
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import Partition
@@ -334,6 +335,23 @@ def test_days_are_due_from_the_first_that_was_recorded_and_a_month_back_at_most(
     close_empty(lake, date(2026, 8, 3))
     for today, earliest in ((date(2026, 11, 19), date(2026, 10, 19)), (date(2026, 11, 20), date(2026, 10, 21))):
         assert pending_days(journal, lake, "lab1", [calendar], ("continuous",), today)[0] == earliest, "20th: a holiday"
+
+
+def test_today_is_due_until_it_was_closed_after_its_last_window(tmp_path: Path) -> None:
+    calendar, sunday = TradingCalendar.load(), date(2026, 11, 22)
+    *_, (_, closes_ns) = calendar.windows(DAY, ("continuous",))
+
+    def is_due(day: date = DAY, host: str = "lab1") -> bool:
+        return is_due_today(tmp_path, host, [calendar], ("continuous",), day)
+
+    assert is_due()
+    for day in (DAY, sunday):
+        close_empty(tmp_path, day)
+    manifest = tmp_path / Partition(DAY, "lab1").manifest
+    for at_ns, due in ((closes_ns - 1, True), (closes_ns, False)):
+        os.utime(manifest, ns=(at_ns, at_ns))
+        assert is_due() is due
+    assert is_due(host="lab2") and not is_due(sunday)
 
 
 def test_whatever_is_put_in_order_by_numpy_keeps_the_order_of_what_is_equal(root: Path) -> None:

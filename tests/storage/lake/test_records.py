@@ -14,7 +14,7 @@ from tests.storage.lake.conftest import PARTITION
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files, removable
-from harvester.lake.layout import Partition, find_partitions
+from harvester.lake.layout import Partition, find_partitions, parse_partition
 from harvester.lake.manifest import (
     FileEntry,
     Manifest,
@@ -72,6 +72,7 @@ def forge(**changes: Any) -> bytes:
         (forge(format=0), "it has another format than this release reads"),
         (forge(schema=1), "it states the schema '1', which there never was"),
         (forge(schema="new"), "it states the schema 'new', which there never was"),
+        (forge(schema="a" * 99), f"it states the schema '{'a' * 20}', which there never was"),
         (forge(date="2026-11-24"), "it is of another day or host"),
         (forge(host="lab2"), "it is of another day or host"),
         (encode_manifest(MANIFEST).replace(b'"rows": 7', b'"rows": 8'), "its own hash does not match"),
@@ -187,6 +188,9 @@ def test_partitions_are_the_folders_that_are_named_so(tmp_path: Path) -> None:
         Partition(date(2026, 11, 23), "a"), Partition(date(2026, 11, 23), "b-1"), Partition(date(2026, 11, 24), "a")
     ]  # fmt: skip
     assert Partition(date(2026, 11, 3), "h").path("raw").as_posix() == "raw/date=2026-11-03/host=h"
+    for name in odd:
+        with pytest.raises(ValueError, match=f"^'{name}' is no folder of a day and host$"):
+            parse_partition(name)
 
 
 def receipt_file(path: Path, **changes: Any) -> Path:
@@ -443,6 +447,14 @@ def test_a_segment_stays_with_the_reason(closed, harm: str, words: str) -> None:
     assert found[path].keep_because == words
     assert found[path].bytes == path.stat().st_size
     assert [each.keep_because for other, each in found.items() if other != path] == [None]
+
+
+def test_of_today_a_segment_stays_that_a_later_start_of_the_recorder_reads(closed) -> None:
+    def kept(today: date) -> set[str | None]:
+        return {each.keep_because for each in judge_segments(closed.journal, closed.lake, today)}
+
+    assert kept(PARTITION.date) == {"a start of the recorder today reads it"}
+    assert kept(PARTITION.date + timedelta(days=1)) == {None}
 
 
 def test_a_segment_may_go_by_the_manifest_of_any_host_of_its_day(closed) -> None:
