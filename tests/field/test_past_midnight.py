@@ -15,7 +15,9 @@ from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.market import midnight_ns
-from harvester.journal.format import FYERS_HSM, FYERS_TBT
+from harvester.journal.format import FYERS_HSM, FYERS_TBT, day_directory
+from harvester.lake.day.earlier import find_earlier
+from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import Partition
 from harvester.reader.verify import verify_lake
 
@@ -85,6 +87,23 @@ def test_a_connection_is_looked_for_a_month_back(place: StreamedPlace, days: int
     close(place)
     assert [row["bid_px_paise"][0] for row in place.table("depth")] == [book(8)[0]]
     assert place.certificate()["damage"] == []
+
+
+def test_the_days_before_are_read_back_to_the_connect_record_and_no_further(place: StreamedPlace) -> None:
+    place.clock.now_ns = MIDNIGHT_NS - 2 * 86_400 * NS_PER_SECOND
+    recorder = place.sockets()
+    recorder.connect(0, [SBIN])
+    place.clock.now_ns = MIDNIGHT_NS - 60 * NS_PER_SECOND
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    place.clock.now_ns = MIDNIGHT_NS
+    recorder.books(0, SBIN, 8)
+    recorder.stop()
+    index = read_index(find_sources(day_directory(place.journal, NEXT), place.lake))
+
+    [read] = find_earlier(place.journal, place.lake, place.partition, index).sources.values()
+
+    assert [source.path.parent.name for source in read] == [DAY.isoformat()]
 
 
 def test_what_is_left_of_a_run_serves_where_its_first_day_is_gone(place: StreamedPlace) -> None:

@@ -83,6 +83,28 @@ def test_a_host_outside_the_fleet_records_everything() -> None:
     assert share_of(SYMBOLS, "elsewhere", []) == SYMBOLS
 
 
+def test_a_rule_falls_to_the_same_host_however_its_keys_are_ordered() -> None:
+    rules: list[dict[str, Any]] = [
+        {"underlying": name, "kind": "futures"} for name in ("NIFTY", "BANKNIFTY", "FINNIFTY")
+    ]
+    turned: list[dict[str, Any]] = [dict(reversed(rule.items())) for rule in rules]
+    fleet = ["h1", "h2", "h3"]
+
+    assert [share_of(rules, host, fleet) for host in fleet] == [share_of(turned, host, fleet) for host in fleet]
+
+
+def test_connections_of_the_50_level_socket_are_the_accounts() -> None:
+    own = {"feeds": ["fyers-tbt"], "tbt": {"symbols": SYMBOLS[:5]}}
+    refusal = account_refusal(fleet_of(5, 5, 5, 5, **own))
+
+    assert refusal == (
+        "h1, h2, h3, h4 share the account of ABCDE12345-100 at the broker and need 4 connections of the 50-level"
+        " socket, and the broker allows 3 of the account, with 5 symbols each (h1 1, h2 1, h3 1, h4 1). Shorten"
+        " tbt.symbols, or take fyers-tbt out of feeds."
+    )
+    assert account_refusal(fleet_of(5, 5, 5, **own)) == ""
+
+
 KEYS = ("requests_per_second", "requests_per_minute", "requests_per_day")
 
 

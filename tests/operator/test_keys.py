@@ -76,6 +76,7 @@ def test_the_key_is_replaced_and_the_old_one_is_refused(host: Host, playbook: Pl
     assert not works(host, old)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("id")) == ["id", "id.pub"]
     assert host.key_file.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "id.pub").read_text() == keys.public_key(host.key_file) + "\n"
 
 
 def test_a_key_the_host_does_not_take_leaves_everything_as_it_was(

@@ -14,7 +14,7 @@ from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from runbook.doctor import production
-from runbook.doctor.finding import Finding, Severity, ok
+from runbook.doctor.finding import Finding, Severity, fail, ok
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 
@@ -65,7 +65,8 @@ class Answers:
         self.bars = [{"symbol": "NSE:SBIN-EQ", "bars": 20, "differing": [], "problem": ""}]
         self.asked: list[str] = []
 
-    def run(self, _: SshConnection, command: Sequence[str], **__: Any) -> "subprocess.CompletedProcess[bytes]":
+    def run(self, line: SshConnection, command: Sequence[str], **__: Any) -> "subprocess.CompletedProcess[bytes]":
+        assert line.host.address == "192.0.2.1"
         said = " ".join(command)
         self.asked.append(said)
         if said.endswith("live --attach"):
@@ -247,8 +248,8 @@ def test_a_page_whose_newest_point_is_older_than_its_patience_is_not_fresh(answe
     assert page(answers).level == "ok"
     answers.page["symbols"][0]["last"] -= 1
 
-    assert (page(answers).level, "15.0 s old" in page(answers).detail) == ("fail", True)
-    assert "./inv status" in page(answers).fix
+    said = "the newest point, of NSE:SBIN-EQ, is 15.0 s old; its patience is 15.0 s"
+    assert page(answers) == fail("h1: live page", said, production.PAGE)
 
 
 def test_a_session_that_has_just_opened_has_its_patience(answers: Answers) -> None:
@@ -331,7 +332,38 @@ def test_a_backup_counts_as_restored_for_eight_days(
 def test_a_host_that_backs_up_and_has_no_test_is_told_to_deploy(answers: Answers) -> None:
     answers.jobs.pop()
 
-    assert findings()["restored backup"].fix == "./inv deploy brings it."
+    said = "the host has no job database-restore-test"
+    assert findings()["restored backup"] == fail("h1: restored backup", said, "./inv deploy brings it.")
+
+
+@pytest.mark.parametrize(("why", "more"), [("", ""), ("it is off", ": it is off")])
+def test_a_backup_that_was_never_restored_says_why_where_the_host_knows(answers: Answers, why: str, more: str) -> None:
+    answers.jobs[1] |= {"last": None, "why": why}
+
+    said = f"no backup was restored yet{more}"
+    fix = "./inv run-job --name database-restore-test"
+    assert findings()["restored backup"] == fail("h1: restored backup", said, fix)
+
+
+def test_a_host_that_does_not_say_what_was_due_or_what_jobs_it_has_is_told_under_each_name(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(production.dues, "gather", lambda *_: [production.dues.HostDues("h1", error="no route")])
+    monkeypatch.setattr(production.jobs, "gather", lambda *_: [production.jobs.HostJobs("h1", error="no route")])
+
+    found = list(production.examine_host(HOST, settings(**FULL), TradingCalendar.load(), NOW_NS))
+
+    names = ("recorded day", "last bars", "bucket", "rows", "restored backup")
+    wrong = [each for each in found if each.level != Severity.OK]
+    assert wrong == [fail(f"h1: {name}", "no route", "See there.") for name in names]
+
+
+def test_without_a_trading_day_in_a_fortnight_the_calendar_is_to_blame() -> None:
+    said = "the calendar has no trading day of the last 15 days"
+    fix = "./inv calendar-update brings the coming year's list."
+    assert list(production.check_day(HOST, settings(), None)) == [
+        fail(f"h1: {name}", said, fix) for name in ("recorded day", "last bars", "bucket", "rows")
+    ]
 
 
 def test_an_answer_of_an_older_release_is_a_finding_and_no_traceback(answers: Answers) -> None:

@@ -1,11 +1,12 @@
 """The inventory as operators' tasks read it: templates rendered, mistakes explained."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from harvester.base.errors import ConfigError
-from runbook.fleet.inventory import load_hosts
+from runbook.fleet.inventory import ask_ansible, load_hosts
 
 HOSTS = """
 harvesters:
@@ -77,3 +78,29 @@ def test_a_quote_that_is_not_closed_is_named_with_its_host(tmp_path: Path) -> No
 
     with pytest.raises(ConfigError, match=r"SSH arguments of h7 .* cannot be read"):
         load_hosts(tmp_path, where)
+
+
+@pytest.mark.parametrize(
+    ("stated", "why", "said"),
+    [
+        (None, " \n", "Ansible could not read the default inventory of ansible.cfg: no reason given. Look at it with"),
+        ("inv", "x" * 600 + "y", f"Ansible could not read inv: {'x' * 600}. Look at it with"),
+        (
+            "inv",
+            "x Failed to describe instances: An error occurred (SomethingNew) when calling the Act operation: of it"
+            " <<< caused by it",
+            "AWS does not list the hosts of inv. AWS refused Act with SomethingNew: of it.",
+        ),
+    ],
+)
+def test_an_inventory_that_ansible_cannot_read_is_named_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stated: str | None, why: str, said: str
+) -> None:
+    def run(words: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
+        return subprocess.CompletedProcess(words, 1, "", why)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(ConfigError) as caught:
+        ask_ansible(tmp_path, stated, None, "harvesters", ("ansible_host",))
+
+    assert str(caught.value).startswith(said)

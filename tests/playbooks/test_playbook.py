@@ -1,12 +1,13 @@
 """Running playbooks: the argument list, mitogen, and the one paragraph that a failure becomes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from harvester.base.errors import ConfigError
-from runbook.fleet import playbook
+from runbook.fleet import inventory, playbook
 from runbook.fleet.playbook import PlaybookError, Target, command, environment, run
 
 LOCAL = "{ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'}"
@@ -44,6 +45,84 @@ def test_the_argument_list_names_playbook_inventory_limit_and_variables_as_json(
 def test_a_playbook_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.yml does not exist"):
         command("nothing", Target(tmp_path))
+
+
+ONE = {"host": "h1", "task": "copy", "message": "no room for X. .", "kind": "failed"}
+LATER = {"host": "h1", "task": "last", "message": "off.", "kind": "failed"}
+GOES_ON = "Nothing later was done on that host. Correct the cause and run the same command again: it goes on."
+NO_START, AGAIN = "Playbook x did not start properly.", "Correct that and run the command again."
+DOCTOR = "Run `./inv doctor` to see which part of the connection is at fault."
+
+
+@pytest.mark.parametrize(
+    ("failures", "output", "said"),
+    [
+        ([], " \n", f"{NO_START} Its reason is printed above. {AGAIN}"),
+        (
+            [],
+            "a" * 400 + " no\n such host",
+            f"{NO_START} It said: {'a' * 387} no such host {AGAIN}",
+        ),
+        ([ONE], "", f"Playbook x stopped on h1 at «copy»: no room for X. {GOES_ON}"),
+        ([ONE, ONE | {"task": "again"}], "", f"Playbook x stopped on h1 at «copy»: no room for X. {GOES_ON}"),
+        ([ONE, LATER], "", f"Playbook x stopped on h1 at «copy»: no room for X. It ended with «last»: off. {GOES_ON}"),
+        (
+            [ONE, LATER | {"host": "h2"}],
+            "",
+            f"Playbook x stopped on h1 at «copy»: no room for X. (1 more host failed, too.) {GOES_ON}",
+        ),
+        (
+            [ONE | {"kind": "unreachable"}, ONE | {"host": "h2"}, ONE | {"host": "h3"}],
+            "",
+            f"Playbook x stopped on h1 at «copy»: no room for X. (2 more hosts failed, too.) {DOCTOR}",
+        ),
+    ],
+)  # fmt: skip
+def test_a_failure_is_one_paragraph(failures: list[dict[str, str]], output: str, said: str) -> None:
+    assert playbook._explain("x", failures, output) == said
+
+
+def test_a_run_has_our_callback_and_is_told_nothing_of_deprecations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANSIBLE_STRATEGY", "ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_DEPRECATION_WARNINGS", playbook.MITOGEN):
+        monkeypatch.delenv(name, raising=False)
+    made = environment(tmp_path)
+    assert made["ANSIBLE_CALLBACK_PLUGINS"] == str(playbook.CALLBACKS)
+    assert made["HARVESTER_FAILURE_FILE"] == str(tmp_path)
+    assert made["ANSIBLE_STRATEGY_PLUGINS"] == playbook.mitogen_strategies()
+    assert made["ANSIBLE_DEPRECATION_WARNINGS"] == "false"
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", "/of/mine")
+    monkeypatch.setenv("ANSIBLE_DEPRECATION_WARNINGS", "true")
+    made = environment(tmp_path)
+    assert made["ANSIBLE_CALLBACK_PLUGINS"] == f"{playbook.CALLBACKS}:/of/mine"
+    assert made["ANSIBLE_DEPRECATION_WARNINGS"] == "true", "as the person wants it"
+    monkeypatch.setenv("ANSIBLE_STRATEGY", "linear")
+    assert "ANSIBLE_STRATEGY_PLUGINS" not in environment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({}, True),
+        ({"LANG": "C"}, True),
+        ({"LANG": "en_IN.UTF-8"}, False),
+        ({"LC_CTYPE": "en_IN.utf8", "LANG": "C"}, False),
+        ({"LC_CTYPE": "C", "LANG": "en_IN.UTF-8"}, True),
+        ({"LC_ALL": "POSIX", "LC_CTYPE": "en_IN.UTF-8"}, True),
+        ({"LC_ALL": "", "LC_CTYPE": "", "LANG": "en_IN.UTF-8"}, False),
+    ],
+)
+def test_ansible_gets_a_locale_of_utf_8_where_the_persons_is_none(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], changed: bool
+) -> None:
+    """The one that counts is the first that is set: LC_ALL, LC_CTYPE, LANG (locale(7))."""
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert inventory.environment() == dict(os.environ) | ({"LC_ALL": "C.UTF-8"} if changed else {})
 
 
 def test_mitogen_is_used_where_it_is_installed_and_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

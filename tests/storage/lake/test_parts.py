@@ -25,6 +25,7 @@ from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.prepare import AT_WORK, BUILT, NO_ROOM, build_parts
 from harvester.lake.publish.archive import Form
 from harvester.lake.tables import part_files
+from harvester.lake.tables.origin import MOST_NOTICES
 
 Built = tuple[str, int]
 
@@ -255,6 +256,24 @@ def test_what_only_the_whole_day_can_tell_is_left_to_the_close(streamed: Streame
     assert built == [(BUILT, 0), (BUILT, 0), (BUILT, 0)]
     expected = files(without_parts(streamed))
     assert files(streamed) == expected
+
+
+def test_of_what_a_server_said_as_much_is_kept_as_without_parts(streamed: StreamedPlace) -> None:
+    recorder = streamed.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    for number in range(30):
+        recorder.frame(FYERS_HSM, 0, hsm.notice(number, "told", 4))
+        if number in (14, 29):
+            recorder.writer.seal()
+            assert build(streamed) == (BUILT, 1)
+    recorder.close()
+    recorder.stop()
+    expected = files(without_parts(streamed))
+    assert files(streamed) == expected
+    notices = streamed.certificate()["streams"]["fyers-hsm"]["notices"]
+    assert notices == [f"{number}: told" for number in range(MOST_NOTICES)]
 
 
 def test_a_run_of_the_day_before_is_left_to_the_close(streamed: StreamedPlace) -> None:

@@ -14,7 +14,7 @@ from tests.storage.lake.conftest import PARTITION
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files, removable
-from harvester.lake.layout import Partition, find_partitions
+from harvester.lake.layout import Partition, find_partitions, parse_partition
 from harvester.lake.manifest import (
     FileEntry,
     Manifest,
@@ -188,6 +188,9 @@ def test_partitions_are_the_folders_that_are_named_so(tmp_path: Path) -> None:
         Partition(date(2026, 11, 23), "a"), Partition(date(2026, 11, 23), "b-1"), Partition(date(2026, 11, 24), "a")
     ]  # fmt: skip
     assert Partition(date(2026, 11, 3), "h").path("raw").as_posix() == "raw/date=2026-11-03/host=h"
+    for name in odd:
+        with pytest.raises(ValueError, match=f"^'{name}' is no folder of a day and host$"):
+            parse_partition(name)
 
 
 def receipt_file(path: Path, **changes: Any) -> Path:

@@ -7,11 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 from tests.journals import OPEN_NS, answer
 from tests.storage.lake.sockets import INFY, SBIN, ids_of, moment, quote
+from tests.trade_walk import Quote, from_matrix, to_matrix
 
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.manifest import load_manifest
+from harvester.lake.tables.trades import Trades, Watched
 from harvester.reader.verify import verify_lake
 
 OPEN_S = OPEN_NS // NS_PER_SECOND
@@ -62,6 +64,18 @@ def test_each_column_of_a_print(streamed) -> None:
     assert streamed.certificate()["trades"] == {
         SBIN: {"print": 1, "aggregate": 0, "unmatched": 0, "gap": 0, "shares": 5, "late_quotes": 0, "resets": 0}
     }
+
+
+def test_who_took_is_told_by_the_middle_of_the_quote_before() -> None:
+    told = {
+        (100, 110, 106): "buy", (100, 110, 105): "unknown", (100, 110, 104): "sell", (100, 111, 106): "buy",
+        (100, 111, 105): "sell", (1, 3, 3): "buy", (0, 110, 1): "unknown", (110, 110, 200): "unknown",
+        (111, 110, 1): "unknown", (None, 110, 1): "unknown", (100, None, 200): "unknown",
+    }  # fmt: skip
+    for (bid, ask, price), side in told.items():
+        quotes = [Quote(0, 10, 100, bid=bid, ask=ask), Quote(1, 15, price, ltq=5)]
+        [trade] = from_matrix(Trades(Watched([(0, 9)], ()), Watched((), ())).see(to_matrix(quotes)))
+        assert (trade.kind, trade.side) == ("print", side), (bid, ask, price)
 
 
 def test_a_gap_of_the_socket_makes_no_print(streamed) -> None:
