@@ -1,10 +1,10 @@
 """What commands take for theirs and for true: names that only resemble, trails of one region, keys of before."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from services import Clients, Service
 
 from harvester.base.aws_names import Names
 from runbook.aws import teardown
@@ -12,39 +12,6 @@ from runbook.aws.host_keys import ensure_known, find_keys
 from runbook.doctor import account
 from runbook.fleet.inventory import Host
 from runbook.tokens import token_refresh
-
-
-class Service:
-    """A client of AWS that answers each operation as it is told, a listing in two pages, and keeps the calls."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers, self.calls = answers, list[tuple[str, dict[str, Any]]]()
-
-    def __getattr__(self, operation: str) -> Any:
-        def call(**arguments: Any) -> Any:
-            self.calls.append((operation, arguments))
-            found = self.answers.get(operation, {})
-            return found(**arguments) if callable(found) else found
-
-        return call
-
-    def get_paginator(self, operation: str) -> Any:
-        def paginate(**_: Any) -> Iterator[dict[str, Any]]:
-            for key, entries in self.answers[operation].items():
-                yield {key: entries[:1]}
-                yield {key: entries[1:]}
-
-        return type("Paginator", (), {"paginate": staticmethod(paginate)})
-
-
-class Clients:
-    region = "ap-south-1"
-
-    def __init__(self, **services: Service) -> None:
-        self.services = services
-
-    def client(self, name: str, **_: Any) -> Any:
-        return self.services[name]
 
 
 def console(*blocks: tuple[str, ...]) -> str:

@@ -137,6 +137,14 @@ def test_a_code_of_aws_becomes_one_paragraph(code: str, message: str, operation:
     assert explain_code(code, message, operation) == said
 
 
+@pytest.mark.parametrize(("code", "also_login"), [("RequestTimeTooSkewed", False), ("RequestExpired", True)])
+def test_a_clock_that_is_off_is_no_expired_login(code: str, also_login: bool) -> None:
+    said = explain_code(code, "x")
+
+    assert said.startswith("This call is signed with another time than AWS's own. Is the clock of this machine right?")
+    assert ("aws sso login" in said) is also_login
+
+
 @pytest.mark.parametrize("code", QUOTAS)
 @pytest.mark.parametrize("operation", ["", "RunInstances"])
 def test_a_quota_that_is_used_up_is_named_with_where_to_ask_for_more(code: str, operation: str) -> None:

@@ -1,12 +1,14 @@
 """The recorder as `harvester run` puts it together: what polls stand in for, and when it starts again by itself."""
 
-from collections.abc import Iterator
+import json
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.recorder.fakes import make_settings
+from tests.recorder.fakes import make_config, make_settings
 
 from harvester.calendar import TradingCalendar
 from harvester.capture.streams.feed import StreamFeed
@@ -103,3 +105,34 @@ def test_rules_that_stand_for_other_symbols_start_the_recorder_anew_outside_of_a
     after_tick(recorder)
 
     assert len(asked) == stops
+
+
+@pytest.mark.parametrize(
+    ("changes", "streams", "candles"),
+    [
+        ({}, ["A", "B"], []),
+        ({"feeds": ["fyers-rest", "fyers-history"]}, ["A", "B"], ["A", "B"]),
+        ({"feeds": ["fyers-rest", "fyers-history"], "candles": {"symbols": ["NSE:C-EQ", "NSE:B-EQ"]}}, "AB", "CB"),
+        ({"candles": {"symbols": ["NSE:C-EQ"]}}, "AB", ""),
+    ],
+)
+def test_a_run_names_the_symbols_of_polls_and_of_candles_by_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], streams: Sequence[str], candles: str
+) -> None:
+    """Each segment of the journal says so, and nothing else tells whose an answer is."""
+    config = make_config(tmp_path, symbols=["NSE:A-EQ", "NSE:B-EQ"]) | changes
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    made: list[RunInfo] = []
+
+    async def record(what: Any, info: RunInfo, *_: Any) -> None:
+        made.append(info)
+
+    monkeypatch.setattr(run, "_record", record)
+    monkeypatch.setattr(run, "configure_logs", lambda **_: None)
+
+    assert run.run(Namespace(config=tmp_path / "config.json", debug=False, foreground=False), None) == 0
+
+    [info] = made
+    assert info.streams == dict(enumerate(f"NSE:{name}-EQ" for name in streams))
+    assert info.candles == dict(enumerate(f"NSE:{name}-EQ" for name in candles))
+    assert info.host_id == config["host_id"]

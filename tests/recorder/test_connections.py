@@ -228,3 +228,23 @@ def test_a_start_that_fails_by_a_defect_is_made_again(
     asyncio.run(story())
 
     assert "feed_failed" in capsys.readouterr().out
+
+
+def test_what_came_of_a_symbol_is_counted_over_the_windows(certificate: tuple[Path, Path]) -> None:
+    """The metrics take the difference to the count before: one that begins anew would be less than nothing."""
+
+    async def story() -> list[int]:
+        tls, counts = ssl.create_default_context(cafile=str(certificate[0])), []
+        async with SocketBroker(certificate) as broker:
+            stand = Stand(broker, tls, redundant=False, topics=TOPICS)
+            for _ in range(2):
+                stand.feed.follow(NEAR)
+                await until(lambda: stand.is_live)
+                counts.append(stand.feed.count(SBIN).updates)
+                await stand.feed.stop(BETWEEN)
+                counts.append(stand.feed.count(SBIN).updates)
+        return counts
+
+    first, after, second, last = asyncio.run(story())
+
+    assert 0 < first <= after < second <= last

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.base.files import make_directory, replace_file, replacing
+from harvester.base.files import make_directory, replace_file, replacing, write_new
 
 
 def test_a_reader_sees_the_old_content_until_the_new_is_whole(tmp_path: Path) -> None:
@@ -65,3 +65,18 @@ def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path, mode: 
         os.umask(before)
 
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+def test_all_is_written_however_short_the_single_writes_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    sizes: list[int] = []
+
+    def short(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(descriptor, bytes(data)[:3])
+
+    monkeypatch.setattr(os, "write", short)
+    write_new(tmp_path / "x", b"0123456789")
+
+    assert (tmp_path / "x").read_bytes() == b"0123456789"
+    assert sizes == [10, 7, 4, 1]

@@ -81,6 +81,26 @@ def test_the_recorders_own_facts_are_those_of_its_status(tmp_path: Path) -> None
     assert news.describe() == {"problem": "", **facts}
 
 
+@pytest.mark.parametrize("seconds", [11, -11])
+def test_a_problem_is_over_when_the_same_file_is_fresh_again(tmp_path: Path, seconds: int) -> None:
+    """Of a clock that was wrong for a while, and where the file could not be reached."""
+    path = tmp_path / "status.json"
+    path.write_text(json.dumps({"written_at_ns": OPEN_NS, "symbols": {}, "open_gaps": []}))
+    news = RecorderNews(path)
+    news.look(OPEN_NS)
+
+    news.look(OPEN_NS + seconds * 1_000_000_000)
+    assert str(abs(seconds)) in news.problem
+    news.look(OPEN_NS)
+    assert news.problem == ""
+    path.rename(tmp_path / "away")
+    news.look(OPEN_NS)
+    assert news.problem == "the recorder does not run"
+    (tmp_path / "away").rename(path)
+    news.look(OPEN_NS)
+    assert news.problem == ""
+
+
 def test_minutes_of_last_prices_have_the_shares_since_the_minute_before() -> None:
     quotes = QuoteMinutes()
     for seconds, price, traded in ((1, 80_000, 1_000), (59, 80_010, 1_200), (60, 80_020, 1_200), (119, 80_005, 1_500)):

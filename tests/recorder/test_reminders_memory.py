@@ -117,3 +117,20 @@ def test_an_all_clear_names_what_was_told_today_and_nothing_of_another_day(
     [cleared] = look_at(store, listener, "10:42", GOOD).messages
 
     assert cleared.title == title
+
+
+@pytest.mark.parametrize("deaf", [1, 2])
+def test_what_no_channel_took_is_said_again_and_what_one_took_is_not(
+    store: Throttled, listener: Listener, monkeypatch: pytest.MonkeyPatch, deaf: int
+) -> None:
+    silent = Listener()
+    monkeypatch.setattr(silent, "send", lambda message: "it is down")
+    channels = [silent] * deaf if deaf == 2 else [silent, listener]
+
+    def ask(clock: str) -> Round:
+        return look(at(clock), DAY, REFUSED, memory=store, channels=lambda: channels, remedy=lambda: "Log in")
+
+    assert [ask(clock).reached_nobody for clock in ("10:37", "10:42")] == [deaf == 2, deaf == 2]
+
+    assert len(listener.heard) == (0 if deaf == 2 else 1)
+    assert read_memory(store).open is (deaf == 1), "an all-clear is owed to who was told"

@@ -10,6 +10,7 @@ from tests.recorder.fakes import make_settings
 
 from harvester.capture.sink import JournalSink
 from harvester.journal.format import JournalError, RunInfo, segment_header
+from harvester.journal.recovery import RecoveryReport
 
 
 def test_a_journal_that_failed_goes_on_as_another_run_with_what_was_kept_in_order(tmp_path: Path) -> None:
@@ -32,6 +33,24 @@ def test_a_journal_that_failed_goes_on_as_another_run_with_what_was_kept_in_orde
     before = segment_header(run, 0, 0)
     assert {key for key in before if before[key] != written[key]} == {"run_id", "wall_ns", "mono_ns"}
     assert written["candles"] == {"0": "NSE:B-EQ"}, "without them no answer could be told to its symbol"
+
+
+def test_of_several_recoveries_the_problems_of_the_last_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was put right in the meantime is none any more."""
+    found = iter([["one", "two"], ["two"], []])
+    monkeypatch.setattr("harvester.capture.sink.recover", lambda *_, **__: RecoveryReport(problems=next(found)))
+    sink = JournalSink(make_settings(tmp_path), clock=HandClock(), run=RunInfo("h", "r", "0", {}))
+    sink.open()
+    told = [sink.problems]
+    for _ in range(2):
+        sink.failure = "as if"
+        sink.reopen()
+        told.append(sink.problems)
+    sink.close()
+
+    assert told == [["one", "two"], ["two"], []]
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ class Whole(Model):
     parts: tuple[Part, ...] = ()
     pair: tuple[int, str] = (1, "")
     by: dict[str, Part] | None = None
+    either: int | dict[str, int] = 0
     path: Path | None = None
     word: Annotated[str, msgspec.Meta(pattern=r"^[a-z]+\Z")] | None = None
 
@@ -159,7 +160,7 @@ class Whole(Model):
         ({"name": 1}, ["name: must be text, not a whole number"]),
         ({"name": "odd"}, ["the file as a whole: name and the rest do not go together"]),
         ({"name": "x", "nam": 1}, ["nam: unknown key; did you mean 'name'?"]),
-        ({"name": "x", "zzz": 1}, ["zzz: unknown key; known keys: by, name, pair, parts, path, word"]),
+        ({"name": "x", "zzz": 1}, ["zzz: unknown key; known keys: by, either, name, pair, parts, path, word"]),
         (
             {"name": "x", "parts": [{}, {"kind": "c", "size": 0}, {"siz": 1}]},
             [
@@ -177,6 +178,7 @@ class Whole(Model):
             {"name": "x", "by": {"k": {"kind": "z"}, "l": 4}},
             ["by.k.kind: must be one of a, b", "by.l: must be an object, not a whole number"],
         ),
+        ({"name": "x", "either": {"k": "y"}}, ["either[...]: must be a whole number, not text"]),
         ({"name": "x", "path": "here"}, ["path: must be an absolute path"]),
         ({"name": "x", "path": 7}, ["path: must be an absolute path"]),
         ({"name": "x", "word": "A"}, ["word: must be text matching regex '^[a-z]+$'"]),
@@ -307,22 +309,23 @@ def test_an_output_that_takes_nothing_more_is_said_once_and_python_flushes_nowhe
         os.close(file)
 
 
-@pytest.mark.parametrize("is_gone", [True, False])
+@pytest.mark.parametrize("state", ["reader gone", "well", "closed"])
 def test_an_error_of_no_file_is_the_outputs_where_its_reader_is_gone(
-    monkeypatch: pytest.MonkeyPatch, is_gone: bool
+    monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     reading, writing = os.pipe()
-    if is_gone:
-        os.close(reading)
+    for end, closed_in in ((reading, "reader gone"), (writing, "closed")):
+        if state == closed_in:
+            os.close(end)
     monkeypatch.setattr(sys, "stdout", Output(writing, None))
     try:
         code, said = describe_ending(OSError(5, "Input/output error"), for_traceback="See there.")
         usual = "a file, or standard output: Input/output error. Correct that and run the command again. See there."
-        assert (code, said) == (1, "" if is_gone else usual)
+        assert (code, said) == (1, "" if state == "reader gone" else usual)
     finally:
-        os.close(writing)
-        if not is_gone:
-            os.close(reading)
+        for end, closed_in in ((reading, "reader gone"), (writing, "closed")):
+            if state != closed_in:
+                os.close(end)
 
 
 @pytest.mark.usefixtures("logging_reset")

@@ -153,6 +153,18 @@ def git_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     return be
 
 
+def test_what_a_remote_says_in_other_letters_than_ours_is_said_as_far_as_it_can_be_read(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hook of the remote, whose bytes git passes on as they come."""
+    hook = checkout.remote / "hooks/pre-receive"
+    hook.write_text("#!/bin/sh\nprintf 'refus\\351\\n' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    assert "git push failed: error: failed to push some refs" in capsys.readouterr().err
+
+
 def test_git_asks_nobody_for_a_password_and_speaks_english(
     checkout: Checkout, git_is: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,3 +110,17 @@ def test_variables_that_are_no_passwords_of_a_database_or_are_made_of_others_pas
     aws.parameters[NAME] = [text]
     assert secret_file(file) == 0
     assert file.read_text() == text
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_the_store(
+    aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.parameters[NAME] = ["A=1\n"]
+    (tmp_path / "file").write_text("")
+    file = tmp_path / "file" / ".env"
+
+    assert secret_file(file) == 1
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{file}: it cannot be written (Not a directory). Run this as root" in said
+    assert PLACE not in said

@@ -1,5 +1,6 @@
 """A journal and a lake in a temporary directory, and the closing of their one day."""
 
+import hashlib
 import json
 import shutil
 from copy import copy
@@ -132,3 +133,20 @@ class StreamedPlace(Place):
         """Gaps of a symbol in seconds after the opening, with their causes."""
         rows = [gap for gap in self.gaps(symbol) if gap.feed == feed]
         return [((g.from_ns - OPEN_NS) / NS_PER_SECOND, (g.to_ns - OPEN_NS) / NS_PER_SECOND, g.cause) for g in rows]
+
+
+@pytest.fixture
+def receipt(closed: Place, tmp_path: Path) -> Path:
+    """What a pull writes after hashing every file."""
+    files = [
+        {
+            "path": p.relative_to(closed.lake).as_posix(),
+            "bytes": p.stat().st_size,
+            "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+        }
+        for p in sorted(closed.lake.glob(f"*/date={closed.partition.date}/host=*/*"))
+        if "manifest" not in p.parts
+    ]
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps({"format": 1, "host": "lab1", "verified_at": "2026-11-28T10:00:00Z", "files": files}))
+    return path

@@ -1,21 +1,19 @@
 """Verify, prune and clean-up: nothing wrong goes unseen, and nothing goes that is not proven elsewhere."""
 
 import argparse
-import hashlib
 import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.storage.lake.relisting import forge, relist
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.commands import cleanup, prune_journal, verify
-from harvester.config.settings import UploadSettings
+from harvester.commands import verify
 from harvester.lake.cleanup import delete_files, judge_files
+from harvester.lake.manifest import hash_file
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.receipts import load_receipt
 from harvester.reader.verify import verify_lake
@@ -181,23 +179,6 @@ def test_a_segment_that_the_manifest_describes_otherwise_stays(closed) -> None:
     assert reasons == {"it is not what it was when its day was closed"}
 
 
-@pytest.fixture
-def receipt(closed, tmp_path: Path) -> Path:
-    """What a pull writes after hashing every file."""
-    files = [
-        {"path": p.relative_to(closed.lake).as_posix(), "bytes": p.stat().st_size, "sha256": _sha256(p)}
-        for p in sorted(closed.lake.glob(f"*/date={closed.partition.date}/host=*/*"))
-        if "manifest" not in p.parts
-    ]
-    path = tmp_path / "receipt.json"
-    path.write_text(json.dumps({"format": 1, "host": "lab1", "verified_at": "2026-11-28T10:00:00Z", "files": files}))
-    return path
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def clean(place, receipt: Path, keep_days: int = 0) -> list[str]:
     proof = load_receipt(receipt)
     verdicts = judge_files(place.lake, place.journal, proof, keep_days)
@@ -262,7 +243,7 @@ def test_a_receipt_cannot_name_files_outside_the_lake(closed, receipt: Path, tmp
     victim = tmp_path / "victim"
     victim.write_text("precious")
     value = json.loads(receipt.read_text())
-    value["files"] = [{"path": f"../{victim.name}", "bytes": 8, "sha256": _sha256(victim)}]
+    value["files"] = [{"path": f"../{victim.name}", "bytes": 8, "sha256": hash_file(victim)[1]}]
     receipt.write_text(json.dumps(value))
     clean(closed, receipt)
     assert victim.exists()
@@ -274,16 +255,3 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(ConfigError, match="not a receipt"):
         load_receipt(path)
-
-
-def test_the_commands_plan_before_they_delete(closed, receipt: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    places = {"data_dir": closed.root, "journal_dir": closed.journal, "lake_dir": closed.lake}
-    settings = SimpleNamespace(**places, upload=UploadSettings())
-    assert prune_journal.run(argparse.Namespace(plan=True, apply=False), settings) == 0
-    assert "2 segments" in capsys.readouterr().out
-    assert len(list(closed.journal.glob("2*/*.seg"))) == 2
-    assert prune_journal.run(argparse.Namespace(plan=False, apply=True), settings) == 0
-    plan = argparse.Namespace(plan=True, apply=False, receipt=[receipt], keep_days=0)
-    assert cleanup.run(plan, settings) == 0
-    assert "5 files of" in capsys.readouterr().out
-    assert closed.current("depth").exists()

@@ -2,6 +2,10 @@
 
 import hashlib
 import json
+from argparse import Namespace
+from collections.abc import Sequence
+from datetime import date
+from unittest.mock import Mock
 
 import pytest
 from tests.storage.upload import stand_in
@@ -9,6 +13,8 @@ from tests.storage.upload.conftest import DAYS, Host
 from tests.storage.upload.stand_in import Object, answer, b64, refusal
 
 from harvester.base.errors import HarvesterError
+from harvester.commands import upload
+from harvester.config.settings import UploadSettings
 from harvester.deliver.receipts import DayReceipt, load, receipt_path
 from harvester.upload.bucket import Bucket
 from harvester.upload.fingerprint import Sizes
@@ -209,3 +215,53 @@ def test_a_receipt_that_cannot_be_written_ends_the_run(host: Host) -> None:
 def test_a_receipt_covers_a_content_and_no_other() -> None:
     receipt = DayReceipt("2026-11-19", "lab1", "s3://b/lake/")
     assert not receipt.covers("depth/x", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("day", "goes", "says"),
+    [
+        (None, DAYS, "2 of 2 days are complete in s3://market-data/lake/"),
+        (FIRST, [FIRST], "1 of 1 days are complete in s3://market-data/lake/"),
+        (SECOND, [SECOND], "1 of 1 days are complete in s3://market-data/lake/"),
+        (date(2026, 11, 18), [], "--date 2026-11-18: that day has no manifest in {}. Close it first."),
+    ],
+)
+def test_the_command_brings_the_day_that_is_named_and_no_other(
+    host: Host,
+    s3: stand_in.Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    day: date | None,
+    goes: Sequence[date],
+    says: str,
+) -> None:
+    monkeypatch.setattr(upload, "open_bucket", lambda _: host.bucket)
+    monkeypatch.setattr(upload, "Retries", host.retries)
+    settings = Mock(upload=UploadSettings(bucket="b"), lake_dir=host.lake, data_dir=host.folder, host_id="lab1")
+    words = Namespace(date=day and day.isoformat(), attest=False)
+
+    if goes:
+        assert upload.run(words, settings) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == says
+    else:
+        with pytest.raises(HarvesterError) as refused:
+            upload.run(words, settings)
+        assert str(refused.value) == says.format(host.lake)
+
+    assert {key for key in s3.objects if "manifest" not in key} == keys_of(host, *goes)
+
+
+def test_the_command_fails_with_every_problem_of_every_day(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "open_bucket", lambda _: host.bucket)
+    monkeypatch.setattr(upload, "Retries", host.retries)
+    changed = [host.lake / host.path("depth", day) for day in DAYS]
+    for path in changed:
+        path.write_bytes(b"other")
+    settings = Mock(upload=UploadSettings(bucket="b"), lake_dir=host.lake, data_dir=host.folder, host_id="lab1")
+
+    with pytest.raises(HarvesterError) as failed:
+        upload.run(Namespace(date=None, attest=False), settings)
+
+    *problems, rest = str(failed.value).splitlines()
+    assert problems == [f"{path}: it is not what its manifest says; run harvester verify." for path in changed]
+    assert rest == "The next run goes on; nothing is deleted here before it is verified."

@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Of one cause and source people are told again after 60 minutes (info), 30 (warning) or 5 (critical) at the"
         " earliest. --clear ends what --source, or --source and --cause, began, with an all-clear."
     )
-    parser.add_argument("--severity", choices=("info", "warning", "critical"), default="warning")
+    severities = ("info", "warning", "critical")
+    parser.add_argument("--severity", choices=severities, default="warning", help="how urgent it is; default: warning")
     parser.add_argument("--source", required=True, help="who tells, such as the name of your script")
     parser.add_argument("--cause", help="what it is about, in one word; default: the first line of MESSAGE")
     parser.add_argument("--remedy", default="", help="what the reader should do")

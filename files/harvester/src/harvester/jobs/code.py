@@ -96,6 +96,7 @@ def _git(folder: Path, *arguments: str) -> str:
             command,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=SECONDS,
             env=_environment(),

@@ -31,6 +31,12 @@ NO_CREDENTIALS = (
 NO_PROFILE = "Correct aws_account_profile, or make the profile with `aws configure sso`."
 EXPIRED_LOGIN = "The AWS login has expired. Run `aws sso login{profile}`, then the same command again: it goes on."
 
+OTHER_TIME = (
+    "This call is signed with another time than AWS's own. Is the clock of this machine right? Set it, best by NTP; "
+    "then run the same command again: it goes on."
+)
+"""RequestExpired comes of an expired login as well: EC2 API reference, error codes."""
+
 
 def failures() -> tuple[type[Exception], ...]:
     """What botocore raises when AWS cannot be asked, refuses, or something else answers in its place."""
@@ -72,8 +78,11 @@ def explain_code(code: str, message: str, operation: str = "", profile: str = ""
     cause = cause_of_code(code)
     if cause == "denied":
         return _denied(words, operation)
-    if cause in ("expired", "clock"):
-        return EXPIRED_LOGIN.format(profile=f" --profile {profile}" if profile else "")
+    login = EXPIRED_LOGIN.format(profile=f" --profile {profile}" if profile else "")
+    if cause == "expired":
+        return login
+    if cause == "clock":
+        return f"{OTHER_TIME} {login}" if code == "RequestExpired" else OTHER_TIME
     if cause == "invalid":
         return "AWS does not know this access key. Is it deleted? Look with `aws sts get-caller-identity`."
     if code == "OptInRequired":
