@@ -87,3 +87,15 @@ def test_one_finding_that_fails_is_the_doctors_end(
     monkeypatch.setattr(f"runbook.doctor.{rounds}", lambda *_, **__: iter(findings))
 
     assert ending(monitoring.doctor, json=as_json, **options) == code
+
+
+@pytest.mark.parametrize("to", ["csv", "hftbacktest", "nautilus"])
+@pytest.mark.parametrize("every", [None, "60"])
+def test_how_often_is_about_the_csv_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, every: str | None
+) -> None:
+    for name in ("load_days", "require_days", "find_symbols"):
+        monkeypatch.setattr(f"runbook.report.catalogue.{name}", lambda *_, **__: [])
+    places = {"lake": str(tmp_path), "output": str(tmp_path / "out")}
+
+    assert ending(data.export, to=to, every=every, **places) == (2 if every and to != "csv" else 0)
