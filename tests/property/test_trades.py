@@ -79,8 +79,15 @@ DAY_NS = 24 * HOUR_NS
         ((DAY_NS, 1, DAY_NS), 0),
         ((DAY_NS, 1, 2 * DAY_NS), 1),
         ((None, None, DAY_NS), 0),
+        ((1, 2, 3 * HOUR_NS), 0),
     ],
-    ids=["a quote without a time before", "one with an earlier time before", "and then a later day", "no time before"],
+    ids=[
+        "a quote without a time before",
+        "one with an earlier time before",
+        "and then a later day",
+        "no time before",
+        "a later hour of the day",
+    ],
 )
 def test_the_latest_trade_is_known_wherever_pieces_are_cut(traded: tuple[int | None, ...], resets: int) -> None:
     """A volume that fell begins anew only on a later day than that of all trades before."""

@@ -1,12 +1,16 @@
 """States, misses, restarts and messages of one worker, each by itself."""
 
 import json
+from typing import Any
 
 import pytest
+from tests.workers.conftest import report
 from tests.workers.weeks import HOUR, MINUTE, RULES, START, World, beats, stamp, status
 
+from harvester.workers.faults import Treatment, answer
 from harvester.workers.judge import TIMEOUT, Sight, judge
 from harvester.workers.memory import Memory
+from harvester.workers.reports import parse_report
 from harvester.workers.status import read_status, read_time
 
 
@@ -354,3 +358,23 @@ def test_a_signal_of_another_clock_may_be_two_minutes_ahead(ahead_s: int, stays:
     after = judge(Memory(), Sight(status(START), signal), START, RULES)
 
     assert [act.kind for act in after.pending if act.kind == "clear"] == ([] if stays else ["clear"])
+
+
+@pytest.mark.parametrize(
+    ("memory", "restarts", "done"),
+    [
+        ({}, 1, "Restart 1 of 3 in 24 hours was asked for."),
+        ({"paused": True}, 0, "It is paused, so it was not restarted."),
+        ({"restarts": (START - 29 * MINUTE,)}, 0, "Its restart was asked for already."),
+        ({"restarts": (START - 30 * MINUTE,)}, 1, "Restart 2 of 3 in 24 hours was asked for."),
+        ({"restarts": (START - 29 * MINUTE,), "beat_ns": START}, 1, "Restart 2 of 3 in 24 hours was asked for."),
+    ],
+)
+def test_a_report_restarts_unless_somebody_said_no_or_it_was_asked_for_already(
+    memory: dict[str, Any], restarts: int, done: str
+) -> None:
+    made = parse_report(json.dumps(report()).encode())
+    after = answer(Memory(**memory), made, Treatment("OOM"), START, RULES)
+    assert [act.kind for act in after.pending].count("signal") == restarts
+    assert after.pending[-1].text == (f"The worker colab reported OOM\nRuntimeError: CUDA out of memory\n{done}")
+    assert answer(after, made, Treatment("OOM"), START + MINUTE, RULES) == after, "it counts once"

@@ -241,6 +241,14 @@ def test_a_repair_that_a_crash_cut_short_is_made_once_with_one_copy_of_what_was_
     assert [entry["state"] for entry in RepairBook(place.folder).entries()] == ["begun"]
     assert len(list(place.folder.glob("*.backup.*"))) == 1
 
+    later = parse_report(json.dumps({**REPORT, "iteration": 8}).encode())
+    with pytest.raises(KeyboardInterrupt):
+        treat(later, Dying(place.box), place.folder, bounds, 10**18)
+    place.put("train.ipynb", notebook(["batch_size = 48"]))
+    left = treat(later, box, place.folder, bounds, 10**18)
+    assert not left.repaired and left.done.endswith("train.ipynb was changed by somebody else meanwhile")
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 48"], "a person's change stays"
+
 
 def test_a_day_later_a_kind_may_be_repaired_again(tmp_path: Path) -> None:
     (tmp_path / "train.ipynb").write_bytes(notebook(["batch_size = 1024"]))

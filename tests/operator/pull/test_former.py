@@ -155,3 +155,19 @@ def test_a_host_that_begins_anew_is_believed(day: Lake, store: LocalStore, tmp_p
     assert result.problems == [] and len(result.fetched) == 4
     assert not third.items() & tables(store).items()
     assert sorted(path.read_bytes() for path in store.superseded.iterdir()) == sorted(third.values())
+
+
+def test_where_the_manifest_here_is_damaged_no_file_is_taken_away(day: Lake, store: LocalStore) -> None:
+    day.pull(store)
+    first = tables(store)
+    build(day, 2)
+    (store.lake / day.manifest_path()).write_text("{")
+
+    pull([day.connect], store, Selection(since=DAYS[1]))  # of other days
+    assert tables(store) == first
+
+    [result] = pull([lambda: Failing(day.host, day.root)], store, ALL)
+    assert result.problems and result.dates == []
+    assert first.items() <= tables(store).items()
+    assert day.pull(store).problems == []
+    assert load_manifest(store.lake, day.partition(DAYS[0])) == load_manifest(day.root, day.partition(DAYS[0]))

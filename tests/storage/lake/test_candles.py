@@ -22,11 +22,14 @@ from tests.storage.lake.candles import (
 from harvester.calendar import Phase
 from harvester.commands.close import describe
 from harvester.lake.certificate.balance import check_day
+from harvester.lake.certificate.candles import check_entry
 from harvester.lake.close import NotOverError
 from harvester.lake.day.candles import CandlesExpected
+from harvester.lake.gaps.polls import GapRow
 from harvester.lake.manifest import load_manifest
 
 BOTH = (SBIN, INFY)
+OTHERWISE = "the gap at 5 does not hold the 1 bars it names, each once"
 ALL = said(*map(bar, range(BARS)))
 
 
@@ -281,6 +284,34 @@ def test_a_gap_over_a_bar_that_is_there_is_a_flaw(host: CandlePlace) -> None:
     assert manifest
     flaws = check_day(host.lake, certificate, manifest.files)
     assert any("does not hold the 4 bars it names" in flaw for flaw in flaws)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gap", "flaws"),
+    [
+        ([0, 1], (2, 3), []),
+        ([0, 1, 2], (2, 3), ["1 bars have a row and are in a gap", "recorded is 2, counted 3"]),
+        ([0, 1], (5, 6), [OTHERWISE, "1 bars have neither a row nor a gap"]),
+    ],
+)
+def test_each_bar_that_is_due_has_either_a_row_or_a_gap(
+    rows: list[int], gap: tuple[int, int], flaws: list[str]
+) -> None:
+    entry = {"expected": 3, "recorded": 2, "final": len(rows), "revised": 0, "off_schedule": 0}
+    gaps = [GapRow(SBIN, "fyers-history", *gap, "timeout", "", 1, "derived")]
+    due = [(0, 1), (1, 2), (2, 3)]
+    found = check_entry(entry | {"gaps_by_cause": {"timeout": 1}}, due, [(each, 0, True) for each in rows], gaps)
+    assert found == flaws
+
+
+def test_bars_that_a_certificate_cannot_explain_are_a_flaw(host: CandlePlace) -> None:
+    host.record_all()
+    host.close()
+    certificate = host.certificate()
+    certificate["candles"]["unexplained_bars"] = 2
+    manifest = load_manifest(host.lake, host.partition)
+    assert manifest
+    assert check_day(host.lake, certificate, manifest.files) == ["2 bars are unexplained"]
 
 
 def test_the_same_journal_gives_the_same_day(host: CandlePlace) -> None:

@@ -23,6 +23,20 @@ def check(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert {name: found.get(name, "nothing") for name in expected} == expected
 
 
+def test_of_segments_with_the_same_hours_one_may_be_polled_and_the_other_not(place) -> None:
+    recorder = place.start()
+    recorder.open_window(2)
+    recorder.open_window(2, interval_ns=None, segment="mcx", symbols=["MCX:GOLD26DECFUT"])
+    recorder.poll_all(0, 1)
+    recorder.close_window(2)
+    recorder.stop()
+    place.close(windows=((OPEN_NS, OPEN_NS + 2 * INTERVAL_NS),))
+
+    value = place.certificate()
+    assert value["interval_ns"] == INTERVAL_NS
+    assert [each["interval_ns"] for each in value["schedule"]] == [INTERVAL_NS, None]
+
+
 def test_a_polled_day_is_certified_word_for_word(place) -> None:
     recorder = place.start()
     recorder.open_window(20)

@@ -327,6 +327,16 @@ def test_a_window_is_of_the_day_of_india_in_which_it_opens(shift_ns: int, mine: 
     assert len(grid.slots) == (10 if mine else 0)
 
 
+@pytest.mark.parametrize(("until", "segments"), [(0, ["nse_cash"]), (1, ["nse_cash", "mcx"])])
+def test_of_a_day_so_far_a_window_that_has_not_opened_is_not_there(until: int, segments: list[str]) -> None:
+    window = {**WINDOW, "segment": "mcx", "symbols": ["MCX:GOLD26DECFUT"]}
+    index = DayIndex([source()], controls=[ControlRecord(0, 1, OPEN_NS, 0, window)])
+
+    day = read_day(Partition(DAY, "lab1"), index, Expectation((), (), SECOND, SECOND), until_ns=OPEN_NS + until)
+
+    assert [*day.grids] == segments
+
+
 def test_symbols_of_a_day_are_expected_or_recorded_feed_by_feed() -> None:
     told = [
         {**CONNECT, "symbols": ["C"]}, {**CONNECT, "feed": FYERS_TBT, "symbols": ["D"]},

@@ -70,3 +70,13 @@ def test_a_run_is_there_from_the_slot_at_its_very_start_on() -> None:
 def test_polls_of_a_fallback_are_due_in_each_window_that_has_no_others() -> None:
     windows = [WindowOpen(0, 0, 40, 20), WindowOpen(100, 100, 140, None), WindowOpen(200, 200, 220, None)]
     assert build_grid(windows, [], None, [Polling(10, 210, 15)]).slots == (0, 20, 100, 115, 130, 205)
+
+
+def test_stretches_come_in_the_order_of_time_whether_the_calendar_or_a_record_tells_of_them() -> None:
+    stretches = build_grid([WindowOpen(100, 100, 140, 20)], [(0, 40), (200, 240)], 10).stretches
+    assert [(each.from_ns, each.to_ns) for each in stretches] == [(0, 40), (100, 140), (200, 240)]
+
+
+def test_a_window_within_another_leaves_what_comes_after_it() -> None:
+    windows = [WindowOpen(0, 0, 100, 20), WindowOpen(30, 30, 60, 10)]
+    assert build_grid(windows, [], None).slots == (0, 20, 30, 40, 50, 60, 80)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.journals import SYMBOLS
 from tests.recorder.fakes import make_config
 from tests.storage.decode.tables import anew
+from tests.storage.lake.conftest import SLOTS
 from tests.storage.lake.test_columns import COLUMNS, LEVELS, always
 from tests.storage.lake.test_columns import NAMES as TEXTS
 
@@ -24,6 +26,7 @@ from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake import schema
 from harvester.lake.close import LOOK_BACK_DAYS, expect_day, is_due_today, pending_days
 from harvester.lake.day.intervals import intersect, split, subtract, total, union
+from harvester.lake.day.order import in_order
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import Manifest, write_manifest
@@ -352,6 +355,25 @@ def test_today_is_due_until_it_was_closed_after_its_last_window(tmp_path: Path) 
         os.utime(manifest, ns=(at_ns, at_ns))
         assert is_due() is due
     assert is_due(host="lab2") and not is_due(sunday)
+
+
+def test_a_segment_without_a_record_leaves_its_run_behind_the_run_before(place) -> None:
+    """As a power cut, or a full disk, leaves one: two runs of one boot, and the second has an empty segment."""
+    paths = []
+    for number, process in enumerate("ab"):
+        recorder = place.start()
+        recorder.open_window(SLOTS)
+        recorder.poll_all(2 * number, 2 * number + 1)
+        recorder.stop()
+        [path] = {*place.journal.glob("*/*.seg")} - {*paths}
+        paths.append(path.rename(path.with_stem(f"{path.stem.partition('-')[0]}-{process}")))
+    empty = paths[1].with_stem(f"{int(paths[1].stem.partition('-')[0]) + 1}-b")
+    empty.write_bytes(b"")
+
+    assert in_order([*paths, empty]) == [*paths, empty]
+    place.close()
+    found = [row["ts_recv"] for row in place.rows() if row["symbol"] == SYMBOLS[0]]
+    assert len(found) == 4 and found == sorted(found)
 
 
 def test_whatever_is_put_in_order_by_numpy_keeps_the_order_of_what_is_equal(root: Path) -> None:

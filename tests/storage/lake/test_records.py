@@ -29,7 +29,7 @@ from harvester.lake.manifest import (
     write_manifest,
     write_removals,
 )
-from harvester.lake.prune import delete_segments, judge_segments
+from harvester.lake.prune import SegmentFinding, delete_segments, judge_segments
 from harvester.lake.publish.files import locked
 from harvester.lake.publish.receipts import PULL, S3, Receipt, accept, demanded, load_receipt
 
@@ -462,3 +462,15 @@ def test_a_segment_may_go_by_the_manifest_of_any_host_of_its_day(closed) -> None
         write_manifest(closed.lake, Partition(PARTITION.date, host), Manifest("2026-11-23", host, 1, "r", (), ()))
 
     assert [each.keep_because for each in judge_segments(closed.journal, closed.lake)] == [None, None]
+
+
+def test_a_segment_that_cannot_be_deleted_is_named_and_those_after_it_stay(tmp_path: Path) -> None:
+    (tmp_path / "1.seg").write_bytes(b"a")
+    (tmp_path / "2.seg").mkdir()
+    (tmp_path / "3.seg").write_bytes(b"b")
+    findings = [SegmentFinding(tmp_path / f"{number}.seg", 1, None) for number in (1, 2, 3)]
+    with pytest.raises(
+        HarvesterError, match=r"/2\.seg: the segment cannot be deleted \(Is a directory\). Run .* as the"
+    ):
+        delete_segments(findings)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2.seg", "3.seg"]

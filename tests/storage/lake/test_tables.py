@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.lake_rows import rows as rows_of
 
+from harvester.base.errors import HarvesterError
 from harvester.lake.schema import BARS_TABLE
 from harvester.lake.tables import parquet
 from harvester.lake.tables.bars import Bars
@@ -73,3 +75,20 @@ def test_a_table_that_failed_is_closed_with_what_it_has(tmp_path: Path) -> None:
 def test_bars_of_no_quotes_are_whole_numbers_too() -> None:
     nothing = Bars().matrix([])
     assert (nothing.dtype, nothing.shape) == (np.int64, (BARS_TABLE.height, 0))
+
+
+def test_a_file_that_is_no_such_table_is_refused_with_its_name(tmp_path: Path) -> None:
+    text = tmp_path / "bars.parquet"
+    text.write_text("symbol,ts_begin\n")
+    for read in (parquet.read_columns([text], "bars", ["symbol"]), parquet.read_batches(text, BARS_TABLE, ["symbol"])):
+        with pytest.raises(HarvesterError, match=r"bars\.parquet: not a readable Parquet file .*a CSV export is not"):
+            list(read)
+
+    whole = pq.read_table(write(tmp_path / "whole.parquet", {"A": 2}).path, partitioning=None)
+    place = whole.schema.get_field_index("ts_begin")
+    for table in (whole.remove_column(place), whole.set_column(place, "ts_begin", pa.array(["1", "2"]))):
+        pq.write_table(table.replace_schema_metadata(whole.schema.metadata), text)
+        with pytest.raises(
+            HarvesterError, match=r"bars\.parquet: not a bars table of schema 3: its column ts_begin is"
+        ):
+            list(parquet.read_columns([text], "bars", ["symbol"]))

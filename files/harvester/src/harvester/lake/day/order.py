@@ -32,7 +32,8 @@ def read_begin(path: Path) -> Begin:
 def in_order(paths: Sequence[Path]) -> list[Path]:
     """The segments in the order in which they were written; `paths` are by name, which begins with the wall clock.
 
-    One whose head is damaged is of the run of its process's segment before.
+    One whose head is damaged is of the run of its process's segment before; one without a record comes right after it,
+    for it says nothing of when its run began.
     """
     begins: list[Begin] = []
     heads: dict[str, Begin] = {}
@@ -40,7 +41,7 @@ def in_order(paths: Sequence[Path]) -> list[Path]:
         begin, process = read_begin(path), _process(path)
         known = heads.get(process)
         if not begin.run_id and known:
-            begin = begin._replace(run_id=known.run_id, boot_id=known.boot_id)
+            begin = begin._replace(run_id=known.run_id, boot_id=known.boot_id) if begin.seq else known
         heads[process] = begin if begin.run_id else heads.get(process, begin)
         begins.append(begin)
     boots: dict[str, int] = {}
