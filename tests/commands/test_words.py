@@ -1,17 +1,21 @@
 """What commands print of what they did, word by word."""
 
 import json
+from argparse import Namespace
+from contextlib import nullcontext
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace as Thing
 from typing import Any
 
 import pytest
 
-from harvester.base.clock import NS_PER_MS
+from harvester.base.clock import NS_PER_MS, SystemClock
 from harvester.brokers.protocol import PollResult
-from harvester.commands import close
+from harvester.commands import cleanup, close, export, verify, workers
 from harvester.commands.terminal import print_result
 from harvester.ledger.outage import Outage
+from harvester.workers.memory import Memory
 
 DAY = date(2026, 11, 23)
 AT_NS = 1_795_405_500_123_456_789
@@ -94,3 +98,111 @@ def test_a_day_that_was_closed_is_told_symbol_by_symbol() -> None:
 def test_a_day_with_nothing_new_or_nothing_at_all_is_one_line() -> None:
     assert close.describe(closing("nothing")) == "2026-11-23: no session and no data, nothing to close."
     assert close.describe(closing("kept")) == "2026-11-23: closed before, nothing new."
+
+
+def test_a_lake_is_told_day_by_day_with_what_is_in_no_manifest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def day(**parts: Any) -> Any:
+        plain = {"date": DAY, "host": "h1", "removed": 0, "problems": [], "damage": [], "files": 3, "bytes": 70}
+        return Thing(**plain | parts)
+
+    days = [
+        day(),
+        day(removed=2, damage=["a torn tail"]),
+        day(problems=["one", "two"], damage=["a torn tail"]),
+        day(problems=["no manifest"], files=0),
+    ]
+    report = Thing(ok=True, days=days, unlisted=["a/b", "c"], superseded=["old", "older"])
+    monkeypatch.setattr(verify, "verify_lake", {tmp_path / "lake": report}.__getitem__)
+    given = Namespace(every_days=None, lake=tmp_path / "lake", json=False)
+    lines = [
+        "2026-11-23 h1: ok, 3 files, 70 bytes",
+        "2026-11-23 h1: files ok, journal damaged, 3 files, 70 bytes, 2 removed with proof",
+        "  damage: a torn tail",
+        "2026-11-23 h1: FAILED, 3 files, 70 bytes",
+        "  one",
+        "  two",
+        "  damage: a torn tail",
+        "2026-11-23 h1: FAILED, 0 files, 70 bytes",
+        "  no manifest",
+        "not in any manifest: a/b",
+        "not in any manifest: c",
+        "2 files of former builds are kept, such as old",
+    ]
+    assert verify.run(given, None) == 0
+    assert capsys.readouterr().out.splitlines() == lines
+    (tmp_path / "journal").mkdir()
+    report.ok = False
+    lines.insert(7, "  harvester close --date 2026-11-23 --rebuild builds it again from its segments.")
+    assert verify.run(given, None) == 1
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+@pytest.mark.parametrize("is_applied", [True, False])
+def test_a_clean_up_says_of_each_file_what_becomes_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_applied: bool
+) -> None:
+    def finding(path: str, size: int, why: str | None = None) -> Any:
+        return Thing(entry=Thing(path=path, bytes=size), keep_because=why)
+
+    found = [finding("a", 5), finding("b", 7), finding("c", 11, "it is of today")]
+    asked: list[Any] = []
+    settings: Any = Thing(lake_dir="lake", journal_dir="journal", upload="places")
+    monkeypatch.setattr(cleanup, "load_receipt", lambda path: f"receipt {path}")
+    monkeypatch.setattr(cleanup, "accept", lambda *given: given)
+    monkeypatch.setattr(cleanup, "locked", lambda lake: nullcontext(asked.append(lake)))
+    monkeypatch.setattr(cleanup, "judge_files", lambda *given: (asked.append(given), found)[1])
+    monkeypatch.setattr(cleanup, "delete_files", lambda *given: (asked.append(given), 12)[1])
+    monkeypatch.setattr(SystemClock, "wall_ns", lambda _: AT_NS)
+
+    assert cleanup.run(Namespace(receipt=["x", "y"], keep_days=2, apply=is_applied), settings) == 0
+
+    accepted = (["receipt x", "receipt y"], "places")
+    judged = ("lake", "journal", accepted, 2, DAY)
+    assert asked == ["lake", judged, *([("lake", found, accepted)] if is_applied else [])]
+    end = "2 files deleted, 12 bytes freed, 1 kept" if is_applied else "2 files of 12 bytes would be deleted, 1 kept"
+    assert capsys.readouterr().out.splitlines() == ["a: delete", "b: delete", "c: keep, it is of today", end]
+
+
+def test_an_export_says_where_its_rows_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(export, "export_csv", lambda *given: (asked.append(given), ("x.csv", 9))[1])
+    monkeypatch.setattr(export, "find_lake", lambda config: f"lake of {config}")
+    given = Namespace(lake=None, config="c", date="2026-11-23", output=tmp_path, symbol=["A"], every="5")
+    assert export.run(given, None) == 0
+    given.lake, given.every = "other", None
+    assert export.run(given, None) == 0
+    every = [export.parse_every(text) for text in ("5", None)]
+    assert every[0] != every[1]
+    assert asked == [
+        (lake, DAY, tmp_path, ["A"], each) for lake, each in zip(("lake of c", "other"), every, strict=True)
+    ]
+    assert capsys.readouterr().out == "x.csv: 9 rows\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("action", "was", "paused", "said"),
+    [("pause", False, True, "w: paused\n"), ("resume", True, False, "w: watched again\n")],
+)
+def test_a_worker_is_paused_and_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    action: str,
+    was: bool,
+    paused: bool,
+    said: str,
+) -> None:
+    kept: list[Any] = []
+    settings = Thing(find=lambda name: Thing(name=name))
+    monkeypatch.setattr(workers, "configure_logs", lambda debug: None)
+    monkeypatch.setattr(workers, "load_overseer", lambda file: settings)
+    monkeypatch.setattr(workers, "alone", lambda of: nullcontext())
+    monkeypatch.setattr(workers, "parts_of", lambda of, worker, clock: Thing(memory=f"of {worker.name}"))
+    monkeypatch.setattr(workers, "load", lambda path: Memory(paused=was))
+    monkeypatch.setattr(workers, "save", lambda *given: kept.append(given))
+    assert workers.run(Namespace(debug=False, settings=None, action=action, name="w"), None) == 0
+    assert kept == [("of w", Memory(paused=paused))]
+    assert capsys.readouterr().out == said

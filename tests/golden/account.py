@@ -8,6 +8,7 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from tests.aws_days.rendering import HOSTS, NAMES, ROOT, render
+from tests.golden.steps import AROUND
 
 from harvester.base.aws_names import FUNCTIONS
 from lab.aws.server import ACCOUNT
@@ -88,7 +89,8 @@ def turns(role: str, name: str, task: dict[str, Any], module: str) -> Iterator[t
     wanted = {key: said for key, said in task[module].items() if key not in LISTED}
     for item in items:
         turn = {task["loop_control"]["loop_var"]: item} if "loop" in task else {}
-        yield name, {module: Templar(DataLoader(), variables | turn).template(wanted)}
+        around = {key: task[key] for key in AROUND if key in task}
+        yield name, {module: Templar(DataLoader(), variables | turn).template(wanted)} | around
 
 
 def rights(**more: str) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,5 @@
 """Tasks that setting a host up does not reach, as they are written: those of playbooks, of the roles' other steps, and
-what only a failure runs.
+what only a failure runs. Of tasks that it does reach, what is around their module: as whom, how often, what counts.
 
 Conditions are not of this list: `operator/test_conditions_of_{roles,playbooks}.py` has each.
 """
@@ -18,6 +18,11 @@ SHOWN = (
     "changed_when", "failed_when", "ignore_errors", "no_log", "diff", "until", "retries", "delay", "notify", "run_once",
 )  # fmt: skip
 """What of a play, a block or a task counts besides its module."""
+AROUND = (
+    "delegate_to", "environment", "changed_when", "failed_when", "ignore_errors", "until", "retries", "delay",
+    "run_once",
+)  # fmt: skip
+"""The same of a task whose result is listed elsewhere, but that of `operator/test_checks_of_roles.py`."""
 QUIET = ("assert", "debug", "fail", "stat", "find", "meta", "include_tasks", "import_tasks", "import_role")
 """Modules that change nothing, and have no answer that is not a condition's."""
 
@@ -27,24 +32,31 @@ def make(reached: Collection[tuple[str, str]]) -> str:
     lines = [line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in _lines(path, ())]
     for role in sorted({role for role, _ in reached}):
         names = {name for owner, name in reached if owner == role}
-        lines += [line for path in sorted((ROOT / "roles" / role).glob("tasks/*.yml")) for line in _lines(path, names)]
+        for kind in ("handlers", "tasks"):
+            lines += [line for path in sorted(ROOT.glob(f"roles/{role}/{kind}/*.yml")) for line in _lines(path, names)]
     return "".join(lines)
 
 
-def _lines(path: Path, left_out: Collection[str]) -> Iterator[str]:
+def _lines(path: Path, reached: Collection[str]) -> Iterator[str]:
     where = path.relative_to(ROOT).as_posix().removeprefix("roles/")
-    for part in yaml.safe_load(path.read_text("utf-8")) or ():
-        for task in _described(part):
+    for part in yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) or ():
+        for task, becomes in _described(part, become=False):
             modules = [key for key in task if "." in key or key in ("harvester_deployment", "harvester_units")]
-            said = {key: task[key] for key in (*modules, *SHOWN) if key in task}
-            is_quiet = any(each.rpartition(".")[2] in QUIET for each in modules)
-            if said and not is_quiet and task.get("name") not in left_out:
+            if any(each.rpartition(".")[2] in QUIET for each in modules):
+                continue
+            if task.get("name") in reached:
+                said = {key: task[key] for key in AROUND if key in task}
+                said |= {"become": becomes} if modules and not becomes else {}
+            else:
+                said = {key: task[key] for key in (*modules, *SHOWN) if key in task}
+            if said:
                 yield f"{where}: {task['name']}: {json.dumps(said, ensure_ascii=False)}\n"
 
 
-def _described(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A play, block or task, and those inside it."""
-    yield part
+def _described(part: dict[str, Any], *, become: bool) -> Iterator[tuple[dict[str, Any], bool]]:
+    """A play, block or task, and those inside it, each with whether it is root's."""
+    become = part.get("become", become)
+    yield part, become
     for key in INSIDE:
         for each in part.get(key, ()):
-            yield from _described(each)
+            yield from _described(each, become=become)

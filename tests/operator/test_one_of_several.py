@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from invoke.context import MockContext
@@ -11,7 +12,7 @@ from invoke.exceptions import Exit
 from runbook.doctor.finding import fail, nothing, ok, warn
 from runbook.pull.pull import Problem
 from runbook.pull.so_far import SoFar
-from runbook.tasks import data, monitoring, presentation
+from runbook.tasks import data, monitoring, presentation, tokens, workers
 
 LACKS = (Problem("h1", "depth/x", "it is gone"),)
 
@@ -87,3 +88,35 @@ def test_one_finding_that_fails_is_the_doctors_end(
     monkeypatch.setattr(f"runbook.doctor.{rounds}", lambda *_, **__: iter(findings))
 
     assert ending(monitoring.doctor, json=as_json, **options) == code
+
+
+@pytest.mark.parametrize("to", ["csv", "hftbacktest", "nautilus"])
+@pytest.mark.parametrize("every", [None, "60"])
+def test_how_often_is_about_the_csv_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, every: str | None
+) -> None:
+    for name in ("load_days", "require_days", "find_symbols"):
+        monkeypatch.setattr(f"runbook.report.catalogue.{name}", lambda *_, **__: [])
+    places = {"lake": str(tmp_path), "output": str(tmp_path / "out")}
+
+    assert ending(data.export, to=to, every=every, **places) == (2 if every and to != "csv" else 0)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("unwell", [(), (0,), (1,), (2,), (0, 1, 2)])
+def test_one_credential_or_overseer_that_is_not_well_is_the_commands_end(
+    monkeypatch: pytest.MonkeyPatch, unwell: tuple[int, ...], as_json: bool
+) -> None:
+    found = [Mock(good=number not in unwell, error="no route" if number in unwell else "") for number in range(3)]
+    monkeypatch.setattr(tokens, "hosts_of", lambda *_, **__: [])
+    monkeypatch.setattr(workers, "hosts_of", lambda *_, **__: [])
+    monkeypatch.setattr(presentation, "show_credentials", lambda *_: None)
+    monkeypatch.setattr("runbook.tasks.workers_table.show_workers", lambda *_: None)
+    monkeypatch.setattr("runbook.tokens.credentials.look", lambda _: found[:2])
+    monkeypatch.setattr("runbook.tokens.token_refresh.look", lambda _: found[2:])
+    monkeypatch.setattr("runbook.fleet.workers.overseers", lambda hosts: hosts)
+    monkeypatch.setattr("runbook.fleet.workers.gather", lambda _: found)
+
+    codes = [ending(task, json=as_json) for task in (tokens.token_status, workers.workers)]
+
+    assert codes == ([3, 1] if unwell else [0, 0])

@@ -1,7 +1,7 @@
 """The commands that close and delete on a host: what they say is what they did, of every day and every journal."""
 
 import argparse
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +11,11 @@ from tests.storage.lake.conftest import Place
 
 from harvester.backfill.order import journal_of
 from harvester.base.errors import HarvesterError
-from harvester.commands import cleanup, close, prune_journal
+from harvester.commands import build, cleanup, close, prune_journal, so_far
 from harvester.config.settings import UploadSettings
 from harvester.lake.close import NOTHING, UNCHANGED, Closing, NotOverError
 from harvester.lake.layout import Partition
+from harvester.lake.prepare import BUILT, NO_ROOM
 
 DAYS = [date(2026, 11, day) for day in (23, 24, 25, 26)]
 
@@ -126,3 +127,57 @@ def test_a_day_that_is_not_over_fails_where_it_was_asked_for_alone(
         f"{DAYS[1]}: no session and no data, nothing to close.",
         "Every day is closed.",
     ]
+
+
+@pytest.fixture
+def today(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A host on DAYS[0]; `told` gives what a command says there, of a day that is closed or not."""
+    calendar = SimpleNamespace(file=None)
+    places = {"journal_dir": tmp_path / "journal", "lake_dir": tmp_path / "lake", "host_id": "h", "archive": "zstd"}
+    settings = SimpleNamespace(**places, calendar=calendar, disk_reserve_bytes=1_000)
+    for module in (build, so_far):
+        monkeypatch.setattr(module.TradingCalendar, "load", lambda *_: None)
+        monkeypatch.setattr(module, "to_local", lambda _: datetime.combine(DAYS[0], time(10)))
+        monkeypatch.setattr(module, "expect_day", lambda *_: None)
+        monkeypatch.setattr(module, "load_manifest", lambda *_: None)
+    return settings
+
+
+@pytest.mark.parametrize("name", ["build", "so_far"])
+def test_what_is_closed_is_read_in_the_lake(
+    today: Any, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = {"build": build, "so_far": so_far}[name]
+    monkeypatch.setattr(module, "load_manifest", lambda *_: "a manifest")
+
+    assert module.run(argparse.Namespace(due=False, output=Path("/else/where")), today) == 0
+
+    where = f": read it in {today.lake_dir}." if name == "so_far" else "."
+    assert capsys.readouterr().out == f"{DAYS[0]} is closed{where}\n"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "slices", "said"),
+    [
+        (BUILT, 3, "5 segments became parts, 3 slices of tables."),
+        (BUILT, 0, "5 segments became parts."),
+        (NO_ROOM, 3, f"{NO_ROOM}; the close does what is not here."),
+    ],
+)
+def test_a_build_leaves_the_recorder_four_times_its_reserve(
+    today: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: str,
+    slices: int,
+    said: str,
+) -> None:
+    """Health warns below twice of it: what can wait for the close must not be what fills the disk."""
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(build, "build_parts", lambda **words: asked.append(words) or (outcome, 5))
+    monkeypatch.setattr(build, "build_slices", lambda **_: slices)
+
+    assert build.run(argparse.Namespace(due=False), today) == 0
+
+    assert [words["reserve_bytes"] for words in asked] == [4_000]
+    assert capsys.readouterr().out == f"{DAYS[0]}: {said}\n"
