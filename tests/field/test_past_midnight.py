@@ -252,3 +252,15 @@ def test_polls_whose_symbol_nobody_can_tell_fail_the_close(tmp_path: Path) -> No
     recorder.stop()
     with pytest.raises(HarvesterError, match="3 parts of messages of fyers-rest"):
         place.close()
+
+
+def test_records_of_a_feed_that_this_release_does_not_know_fail_the_close(tmp_path: Path) -> None:
+    place = StreamedPlace(tmp_path)
+    recorder = place.sockets()
+    recorder.open()
+    recorder.frame(200, 0, b"?")
+    recorder.close()
+    recorder.stop()
+    told = r"1 parts of messages of another feed are recorded and not decoded \(this release does not know the feed\)"
+    with pytest.raises(HarvesterError, match=told):
+        place.close()

@@ -11,6 +11,7 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.release import release_id
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.certificate.balance import check_day, check_stream, check_symbol
+from harvester.lake.certificate.day import encode_certificate
 from harvester.lake.certificate.streams import longest_silence, percentiles
 from harvester.lake.gaps.polls import GapRow
 from harvester.lake.manifest import load_manifest
@@ -331,3 +332,7 @@ def test_topics_that_came_are_counted_by_the_feed_that_brought_them(mixed) -> No
     assert value["streams"]["fyers-tbt"]["symbols"][SBIN]["updates"] == {"depth50": 1}
     assert [row["feed"] for row in mixed.table("depth")] == ["fyers-hsm", "fyers-rest"]
     assert {row["feed"] for row in mixed.table("depth50")} == {"fyers-tbt"}
+
+
+def test_half_of_a_surrogate_pair_in_what_a_server_said_is_kept_as_it_came() -> None:
+    assert encode_certificate({"messages": ["\ud83d"]}) == b'{\n "messages": [\n  "\xed\xa0\xbd"\n ]\n}\n'
