@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -184,7 +185,8 @@ def main() -> None:
 
 def render(kind: Kind, reached: set[tuple[str, str]]) -> dict[str, str]:
     """The texts of one host's files by their paths below /, and its lists; roles and names of tasks go to `reached`."""
-    play, host, manager, loader = _load(kind)
+    play, host, manager, loader = _load(kind.inventory, kind.host)
+    manager._extra_vars = BARE_HOST | kind.variables
     texts: dict[str, str] = {}
     lists: dict[str, dict[str, None]] = {name: {} for name in LISTS}
     for task in _tasks(play):
@@ -219,18 +221,24 @@ def render(kind: Kind, reached: set[tuple[str, str]]) -> dict[str, str]:
     return texts | {name: "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
 
 
-def _load(kind: Kind) -> tuple[Any, Any, Any, Any]:
+class Loader(DataLoader):
+    """Reads each file once, and copies nothing: what it gives is only read here."""
+
+    def load_from_file(self, file_name: str, cache: str = "all", unsafe: bool = False, **options: Any) -> Any:
+        return super().load_from_file(file_name, "all", True, **options)
+
+
+@cache
+def _load(inventory: str, name: str) -> tuple[Any, Any, Any, Any]:
     """The play that sets up a host, the host, and who knows its variables."""
-    loader = DataLoader()
+    loader = Loader()
     loader.set_basedir(str(ROOT))
-    Path("hosts.yml").write_text(f"harvesters: {{hosts: {{{kind.host}: {{}}}}}}\n", encoding="utf-8")
-    inventory = InventoryManager(loader, [str(ROOT / kind.inventory), str(Path("hosts.yml").resolve())])
-    manager = VariableManager(loader, inventory)
-    HostVars(inventory, manager, loader)
-    manager._extra_vars = BARE_HOST | kind.variables
-    host = inventory.get_host(kind.host)
+    Path("hosts.yml").write_text(f"harvesters: {{hosts: {{{name}: {{}}}}}}\n", encoding="utf-8")
+    known = InventoryManager(loader, [str(ROOT / inventory), str(Path("hosts.yml").resolve())])
+    manager = VariableManager(loader, known)
+    HostVars(known, manager, loader)
     [play] = Playbook.load(str(ROOT / "playbooks/configure.yml"), manager, loader).get_plays()
-    return play, host, manager, loader
+    return play, known.get_host(name), manager, loader
 
 
 def _tasks(play: Any) -> Iterator[Task]:

@@ -27,7 +27,7 @@ from harvester.dues.uploads import UploadSource
 from harvester.health.facts import Unit
 from harvester.jobs.ask import EARLY_NS
 from harvester.jobs.model import JobsFile
-from harvester.jobs.records import Records, Result, Running
+from harvester.jobs.records import RUNNING, Records, Result, Running
 from harvester.jobs.schedule import Hours, read_schedule
 
 HOUR_NS, MINUTE_NS = 3600 * NS_PER_SECOND, 60 * NS_PER_SECOND
@@ -282,6 +282,20 @@ def test_a_job_without_its_folder_is_unknown_and_says_what_makes_it(folder: Path
     assert copy == ("16:00", "waiting", "")
 
 
+def test_records_that_cannot_be_read_are_unknown_and_no_missed_run(folder: Path) -> None:
+    source = JobSource([job("copy", "06:00")], folder, hours)
+    [asked] = source.declare(DAY)
+    with pytest.raises(UnseenError, match=r"^copy is no job of this host any more$"):
+        JobSource([], folder, hours).find(asked)
+
+    (folder / "copy" / RUNNING).mkdir()
+    assert states(source, CLOSE_NS) == [("06:00", "missing", "it did not start")], "what runs now is not the question"
+    (folder / f"copy/{DAY}.jsonl").mkdir()
+    blind = JobSource([job("copy", "06:00")], folder, hours)
+    why = f"{folder}/copy/{DAY}.jsonl: the records of copy cannot be read (Is a directory):"
+    assert states(blind, CLOSE_NS) == [("06:00", "unknown", f"{why} who asks must be in the group harvester.")]
+
+
 def test_on_a_day_without_a_session_market_jobs_are_not_due(folder: Path) -> None:
     sunday = date(2026, 11, 29)
     source = JobSource([job("copy", "close+30m", trading_days=True)], folder, hours)
@@ -389,6 +403,23 @@ def test_a_certificate_that_cannot_be_read_is_unknown(lake: Path) -> None:
     [entry] = ledger_of([FeedSource(["fyers-rest"], lake / "lake", "lab1", hours)], DAY, 2**62)
     assert (entry.state, entry.told) == ("unknown", False)
     assert f"the certificate of {DAY} cannot be read" in entry.cause
+    [manifest] = (lake / "lake").glob(f"manifest/date={DAY}/*/manifest.json")
+    manifest.write_text("{")
+    [entry] = ledger_of([FeedSource(["fyers-rest"], lake / "lake", "lab1", hours)], DAY, 2**62)
+    assert (entry.state, str(manifest) in entry.cause) == ("unknown", True)
+
+
+def test_an_upload_is_due_on_recorded_days_waits_for_their_close_and_is_unknown_where_none_can_look(lake: Path) -> None:
+    source, later = UploadSource(lake, "lab1", hours), DAY + timedelta(days=2)
+    assert source.declare(later) == []
+    (lake / "journal" / str(later)).mkdir(parents=True)
+    [asked] = source.declare(later)
+    assert source.find(asked) == Found(cause="the day is not closed, so there is nothing to upload")
+
+    receipt = lake / "uploads" / f"{DAY}_lab1.json"
+    receipt.mkdir(parents=True)
+    [entry] = ledger_of([source], DAY, 2**62)
+    assert (entry.state, entry.cause) == ("unknown", f"{receipt}: cannot be looked at (Is a directory).")
 
 
 def test_an_upload_is_met_by_the_receipt_of_the_manifest_in_force(lake: Path) -> None:
