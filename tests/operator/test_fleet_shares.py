@@ -198,6 +198,10 @@ def test_a_host_that_cannot_keep_to_its_share_of_a_second_is_named() -> None:
     refusal = account_refusal(fleet)
 
     assert refusal and "h1" in refusal
+    more = {"app_id": "ABCDE12345-100", "requests_per_minute": 6000, "requests_per_day": 10**7}
+    alone = account_refusal(fleet_of(3, *[1] * 9, interval=2.0, broker=more))
+    assert alone.startswith("h1, with its share of the account's limits among 10 hosts: ")
+    assert account_refusal(fleet_of(1, *[1] * 9, interval=2.0, broker=more)) == ""
 
 
 def test_settings_that_are_refused_are_named_with_their_host() -> None:

@@ -238,6 +238,7 @@ class Ssh:
         return self.looks < 0 and not self.code
 
     def wait(self, seconds: float | None = None) -> int:
+        assert seconds in (0.1, None), "an ssh that ended is seen at once"
         if self.looks >= 0 and seconds:
             raise subprocess.TimeoutExpired("ssh", seconds)
         return self.code
@@ -303,6 +304,8 @@ def test_a_port_in_use_here_starts_no_ssh(tunneling: Callable[[Ssh], Ssh]) -> No
     ssh = tunneling(Ssh(looks=0))
     with pytest.raises(ConfigError, match=r"^Port 8081 is in use on this machine\. Give another one: --here PORT\.$"):
         tunnel.open_tunnel(HOST, 65535, 8081)
+    with pytest.raises(ConfigError, match=r"^Port 8081 is in use"):
+        tunnel.open_tunnel(HOST, 1, 8081)
     assert not ssh.began
 
 
