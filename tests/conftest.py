@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
+from structlog.contextvars import clear_contextvars
 from tests.examples import FEW, FEW_DIVISOR, LONG, SHORT
 
 from harvester.base.redaction import forget_secrets
@@ -75,10 +76,14 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_secret_kept() -> Iterator[None]:
-    """What a test registers as secret, the host of a channel for instance, is not masked in the next one's words."""
+def no_words_kept() -> Iterator[None]:
+    """What a test registers as secret, the host of a channel for instance, is not masked in the next one's words.
+
+    And the run that a recorder in this process named is in nobody else's log lines.
+    """
     yield
     forget_secrets()
+    clear_contextvars()
 
 
 @pytest.fixture

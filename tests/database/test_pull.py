@@ -1,5 +1,6 @@
 """The laptop: what the bucket has and the database here lacks is fetched once, checked, and merged in order."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,11 +9,14 @@ import boto3
 import pytest
 from tests.commands.places import no_room
 from tests.database.world import MONDAY, World, days
+from tests.postgresql_server import running_server
 
 from harvester.base.errors import HarvesterError
 from harvester.database.chain import HoleError
 from harvester.database.merge import MergeError, Rules
 from harvester.database.programs import Program
+from harvester.database.restore import create, switch
+from harvester.database.server import Server
 from runbook.doctor.database import check_backups
 
 TUESDAY = MONDAY + timedelta(days=1)
@@ -187,6 +191,27 @@ def test_a_database_is_restored_to_a_day_and_the_one_of_before_keeps_its_rows(ma
         assert world.run("INSERT INTO my_schema.ticks (instrument_token) VALUES (1) RETURNING id") == [(201,)]
     finally:
         world.postgres.drop_database(restored.before)
+
+
+def test_a_database_that_postgresql_itself_is_tidying_is_renamed() -> None:
+    with running_server(autovacuum_naptime="1s") as postgres:
+        server = Server(host=str(postgres.folder), user="postgres")
+        create(server, "mydb_new", "UTF8")
+        with postgres.connect("mydb_new") as connection:
+            slow = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1"
+            connection.execute(f"CREATE TABLE rows (id) WITH ({slow}) AS SELECT generate_series(1, 100000)")
+            connection.execute("DELETE FROM rows WHERE id > 50000")
+        at_work = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = 'mydb_new'"
+        deadline = time.monotonic() + 120
+        with postgres.connect() as connection:
+            while not connection.execute(at_work).fetchone():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+        assert switch(server, "mydb", "mydb_new") == ""
+
+        with postgres.connect("mydb") as connection:
+            assert connection.execute("SELECT count(*) FROM rows").fetchone() == (50000,)
 
 
 def test_a_restore_to_a_day_before_all_full_backups_says_which_there_are(world: World) -> None:

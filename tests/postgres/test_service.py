@@ -47,6 +47,11 @@ def wait_for(what: Callable[[], Any], process: "subprocess.Popen[bytes] | None" 
     return found
 
 
+def wait_for_tables(host: RowHost, process: "subprocess.Popen[bytes]") -> None:
+    """Which the service makes, in one transaction, after it has written how far it is."""
+    wait_for(lambda: "equity_data" in str(host.base.run("SELECT tablename FROM pg_tables")), process)
+
+
 @contextmanager
 def serving(host: RowHost, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     assert host.settings
@@ -69,6 +74,7 @@ def test_the_service_delivers_each_minute_in_little_memory_and_ends_when_asked(h
     recorder.answer(2.05, SBIN, said(bar(0, 800), bar(1, 801)))
     with serving(host) as process:
         wait_for(lambda: (live_folder(host.settings, "rows") / "live.json").exists(), process)
+        wait_for_tables(host, process)
         wait_for(lambda: len(host.rows()) == 2, process)
         recorder.answer(3.05, SBIN, said(bar(2, 802)))
         wait_for(lambda: len(host.rows("indicators")) == 3, process)
@@ -99,7 +105,7 @@ def test_a_dsn_in_ssm_is_handed_over_by_a_process_of_its_own_and_read_anew_when_
             problem = wait_for(lambda: (found := read_live(folder)) and found.problem, process)
             assert "password authentication failed" in problem and "of yesterday" not in problem
             ssm.put_parameter(Name=name, Value=host.base.tls(), Type="SecureString", Overwrite=True)
-            wait_for(lambda: "equity_data" in str(host.base.run("SELECT tablename FROM pg_tables")), process)
+            wait_for_tables(host, process)
             wait_for(lambda: len(host.rows()) == 2, process)
     finally:
         moto.stop()

@@ -13,6 +13,8 @@ from tests.recorder.minute import DAY
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
+from harvester.base.monitors import DiskMonitor
+from harvester.brokers.access import USED_UP
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.health.candles import check_candles
@@ -264,6 +266,62 @@ def test_without_a_token_the_round_ends_with_one_note(tmp_path: Path) -> None:
     assert bench.candles.asked == []
     noted = JournalView(settings.journal_dir).of_type("unanswered")
     assert [(record["cause"], record["symbols"]) for record in noted] == [("no_token", [*SYMBOLS])] * 2
+
+
+def fill(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DiskMonitor, "check", lambda self: False)
+    bench.recorder.disk.is_full, bench.recorder.disk.free_bytes = True, 77
+
+
+SPOILED: dict[str, tuple[int, str, str, Callable[[Bench, pytest.MonkeyPatch], None]]] = {
+    "hold": (0, "disk_full", f"77 bytes free, reserve {1 << 20}", fill),
+    "refused record": (1, "disk_full", "the journal refused the record",
+                       lambda bench, patch: patch.setattr(bench.sink, "append", lambda *_: False)),
+    "defect": (1, "unknown", "TypeError in the feed",
+               lambda bench, patch: patch.setattr(bench.candles, "script", lambda: GOOD)),
+}  # fmt: skip
+"""What goes wrong in a round: how many requests go out, cause and detail, and how."""
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_what_a_round_misses_is_noted_by_symbol_and_the_next_round_asks_again(tmp_path: Path, what: str) -> None:
+    asked, cause, detail, spoil = SPOILED[what]
+    settings = settings_of(tmp_path)
+    hand_over(settings, clock := early())
+
+    async def story(bench: Bench) -> None:
+        assert bench.candle_feed
+        with pytest.MonkeyPatch.context() as patch:
+            spoil(bench, patch)
+            await clock.advance(119)
+            counters = bench.candle_feed.count(SYMBOLS[0])
+            assert (len(rounds(bench)), counters.updates, counters.last_error) == (asked, 0, f"{cause}: {detail}")
+        bench.recorder.disk.is_full = False
+        await clock.advance(60)
+        assert (counters.updates, counters.last_error) == (1, "")
+
+    record(settings, clock, story)
+
+    noted = JournalView(settings.journal_dir).of_type("unanswered")
+    assert {(each["feed"], each["cause"], each["detail"]) for each in noted} == {(FYERS_HISTORY, cause, detail)}
+    assert sorted(name for each in noted for name in each["symbols"]) == sorted(SYMBOLS)
+
+
+def test_a_round_waits_while_the_polls_have_used_up_the_limits(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    hand_over(settings, clock := early())
+
+    async def story(bench: Bench) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bench.access, "check_request", lambda *_: USED_UP)
+            await clock.advance(119)
+        assert bench.candles.asked == []
+        await clock.advance(5)
+        assert rounds(bench) == bars_of(1)
+
+    record(settings, clock, story)
+
+    assert JournalView(settings.journal_dir).of_type("unanswered") == []
 
 
 def test_health_names_what_is_overdue_after_two_rounds_and_no_sooner(tmp_path: Path) -> None:

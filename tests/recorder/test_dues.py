@@ -28,7 +28,7 @@ from harvester.dues.uploads import UploadSource
 from harvester.health.facts import Unit
 from harvester.jobs.ask import EARLY_NS
 from harvester.jobs.model import JobsFile
-from harvester.jobs.records import Records, Result, Running
+from harvester.jobs.records import RUNNING, Records, Result, Running
 from harvester.jobs.schedule import Hours, read_schedule
 from harvester.lake.layout import Partition
 
@@ -284,19 +284,18 @@ def test_a_job_without_its_folder_is_unknown_and_says_what_makes_it(folder: Path
     assert copy == ("16:00", "waiting", "")
 
 
-def test_records_of_a_job_that_cannot_be_read_are_unknown_with_their_path(folder: Path) -> None:
-    path = folder / f"copy/{DAY}.jsonl"
-    path.mkdir()
-    cause = f"{path}: the records of copy cannot be read (Is a directory): who asks must be in the group harvester."
-
-    assert states(JobSource([job("copy", "09:30")], folder, hours), LATE) == [("09:30", "unknown", cause)]
-
-
-def test_a_job_that_is_on_the_host_no_more_is_unknown(folder: Path) -> None:
-    [old] = JobSource([job("copy", "09:30")], folder, hours).declare(DAY)
-
+def test_records_that_cannot_be_read_are_unknown_and_no_missed_run(folder: Path) -> None:
+    source = JobSource([job("copy", "06:00")], folder, hours)
+    [asked] = source.declare(DAY)
     with pytest.raises(UnseenError, match=r"^copy is no job of this host any more$"):
-        JobSource([job("another", "09:30")], folder, hours).find(old)
+        JobSource([], folder, hours).find(asked)
+
+    (folder / "copy" / RUNNING).mkdir()
+    assert states(source, CLOSE_NS) == [("06:00", "missing", "it did not start")], "what runs now is not the question"
+    (folder / f"copy/{DAY}.jsonl").mkdir()
+    blind = JobSource([job("copy", "06:00")], folder, hours)
+    why = f"{folder}/copy/{DAY}.jsonl: the records of copy cannot be read (Is a directory):"
+    assert states(blind, CLOSE_NS) == [("06:00", "unknown", f"{why} who asks must be in the group harvester.")]
 
 
 @pytest.mark.parametrize(("days", "state"), [(7, "missing"), (6, "late")])
@@ -416,6 +415,23 @@ def test_a_certificate_that_cannot_be_read_is_unknown(lake: Path) -> None:
     [entry] = ledger_of([FeedSource(["fyers-rest"], lake / "lake", "lab1", hours)], DAY, 2**62)
     assert (entry.state, entry.told) == ("unknown", False)
     assert f"the certificate of {DAY} cannot be read" in entry.cause
+    [manifest] = (lake / "lake").glob(f"manifest/date={DAY}/*/manifest.json")
+    manifest.write_text("{")
+    [entry] = ledger_of([FeedSource(["fyers-rest"], lake / "lake", "lab1", hours)], DAY, 2**62)
+    assert (entry.state, str(manifest) in entry.cause) == ("unknown", True)
+
+
+def test_an_upload_is_due_on_recorded_days_waits_for_their_close_and_is_unknown_where_none_can_look(lake: Path) -> None:
+    source, later = UploadSource(lake, "lab1", hours), DAY + timedelta(days=2)
+    assert source.declare(later) == []
+    (lake / "journal" / str(later)).mkdir(parents=True)
+    [asked] = source.declare(later)
+    assert source.find(asked) == Found(cause="the day is not closed, so there is nothing to upload")
+
+    receipt = lake / "uploads" / f"{DAY}_lab1.json"
+    receipt.mkdir(parents=True)
+    [entry] = ledger_of([source], DAY, 2**62)
+    assert (entry.state, entry.cause) == ("unknown", f"{receipt}: cannot be looked at (Is a directory).")
 
 
 def test_what_a_folder_that_is_closed_to_us_holds_is_unknown_with_its_path(
@@ -445,31 +461,12 @@ def test_what_a_folder_that_is_closed_to_us_holds_is_unknown_with_its_path(
     }
 
 
-def test_a_receipt_that_cannot_be_read_leaves_the_upload_unknown(lake: Path) -> None:
-    receipt = lake / "uploads" / f"{DAY}_lab1.json"
-    receipt.mkdir(parents=True)
-
-    [entry] = ledger_of([UploadSource(lake, "lab1", hours)], DAY, 2**62)
-
-    assert (entry.state, entry.cause) == ("unknown", f"{receipt}: cannot be looked at (Is a directory).")
-
-
 def test_no_upload_is_due_without_a_session_or_of_a_day_that_was_not_recorded(lake: Path) -> None:
     source = UploadSource(lake, "lab1", hours)
 
     assert [each.period for each in source.declare(DAY)] == [str(DAY)]
     assert source.declare(DAY, without=["lake"]) == []
     assert source.declare(DAY + timedelta(days=1)) == source.declare(DAY + timedelta(days=2)) == []
-
-
-def test_a_manifest_that_is_damaged_leaves_its_feeds_unknown(lake: Path) -> None:
-    manifest = lake / "lake" / Partition(DAY, "lab1").manifest
-    manifest.write_text("{")
-
-    [entry] = ledger_of([FeedSource(["fyers-rest"], lake / "lake", "lab1", hours)], DAY, 2**62)
-
-    assert entry.state == "unknown"
-    assert entry.cause.startswith(f"{manifest}: ")
 
 
 def test_an_upload_is_met_by_the_receipt_of_the_manifest_in_force(lake: Path) -> None:

@@ -215,6 +215,26 @@ def test_a_folder_that_cannot_be_looked_at_is_unknown(make: Make) -> None:
         BackupSource(settings, hours).find(due)
 
 
+def test_a_manifest_that_cannot_be_looked_at_is_no_backup_that_was_not_made(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where who asks has no right to the folder."""
+    settings, exists = make(), Path.exists
+
+    def look(path: Path) -> bool:
+        if path.is_relative_to(settings.folder):
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    [due] = BackupSource(settings, hours).declare(MONDAY)
+    monkeypatch.setattr(Path, "exists", look)
+    with pytest.raises(UnseenError) as error:
+        BackupSource(settings, hours).find(due)
+
+    path = settings.folder / manifest_path("daily", MONDAY)
+    assert str(error.value) == f"{path}: cannot be looked at (Permission denied)."
+
+
 @pytest.mark.parametrize("place", [PLACE, None])
 def test_a_copy_goes_when_it_is_old_and_proven_and_the_newest_full_one_stays(make: Make, place: str | None) -> None:
     settings = make(place=place, keep_local_days=3)

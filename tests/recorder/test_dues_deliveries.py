@@ -76,6 +76,16 @@ def test_a_delivery_that_is_there_no_more_and_a_folder_that_is_closed_to_us_are_
         source.find(due)
 
 
+def test_a_day_whose_manifest_is_damaged_is_unknown_with_its_path(feeding: Settings) -> None:
+    manifest = feeding.lake_dir / Partition(DAY, feeding.host_id).manifest
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{")
+
+    [entry] = ledger_of([DeliverySource(feeding, hours)], DAY, 2**62)
+
+    assert (entry.state, entry.cause.partition(": ")[0]) == ("unknown", str(manifest))
+
+
 def test_a_delivery_is_due_once_the_bars_have_settled_on_days_that_were_recorded(feeding: Settings) -> None:
     early = msgspec.structs.replace(feeding.deliveries[0], at="15:00")
     source = DeliverySource(msgspec.structs.replace(feeding, deliveries=(early,)), hours)

@@ -149,6 +149,9 @@ GAP = {"gap_id": "1", "symbol": SYMBOLS[0], "from_ns": NOW, "cause": "token_refu
         ("journal/problems", ["1-1.open: Permission denied"], "recovery", "chown"),
         ("clock", {"offset_ns": 180 * SECOND, "off": True, "steps": 1}, "clock", "chronyc"),
         ("unknown_symbols", {"NSE:SBI-EQ": ["NSE:SBIN-EQ"]}, "symbols", "Correct symbols"),
+        ("refused_symbols", {"MCX:GOLD26AUGFUT": "mcx"}, "symbols", "Correct the calendar or the symbols"),
+        ("calendar_contradictions", ["the master says 09:30"], "calendar", "Look up the exchange's circular"),
+        ("blocked_until_ns", NOW + 1, "account", "see which program uses the account"),
     ],
 )
 def test_each_trouble_fails_its_own_check_with_advice(

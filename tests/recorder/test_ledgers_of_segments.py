@@ -9,9 +9,11 @@ from tests.recorder.fakes import FakeClock, make_settings
 from tests.recorder.gap_records import closed
 
 from harvester.capture.context import RecorderContext
+from harvester.capture.feed import Turn
 from harvester.capture.polls import PollFeed
 from harvester.journal.format import FYERS_HSM, FYERS_REST, RunInfo
-from harvester.ledger.gaps import FeedHistory, Gap, Ledger, Window
+from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, Ledger, Window
+from harvester.ledger.outage import STALL
 from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
 
@@ -27,11 +29,16 @@ def of_a_socket(_: Path) -> Mapping[str, Ledger]:
 
 
 def of_polls(folder: Path) -> Mapping[str, Ledger]:
+    return polls(folder).ledgers
+
+
+def polls(folder: Path, down_for: Callable[[], int] | None = None, sink: Mock | None = None) -> PollFeed:
     run, clock = RunInfo("h", "r", "0", dict(enumerate(SYMBOLS.values()))), FakeClock(OPENS)
-    settings = make_settings(folder, symbols=[*SYMBOLS.values()])
+    fallback = {"feeds": ["fyers-rest", "fyers-hsm"], "poll": {"when": "fallback", "fallback_seconds": 5}}
+    settings = make_settings(folder, symbols=[*SYMBOLS.values()], **(fallback if down_for else {}))
     parts = {symbol: name for name, symbol in SYMBOLS.items()}
-    context = RecorderContext(settings, run, clock, Mock(), Mock(), Mock(), segments=parts)  # type: ignore[arg-type]
-    return PollFeed(context, Mock(number=FYERS_REST)).ledgers
+    context = RecorderContext(settings, run, clock, Mock(), sink or Mock(), Mock(), segments=parts)  # type: ignore[arg-type]
+    return PollFeed(context, Mock(number=FYERS_REST), down_for=down_for)
 
 
 @pytest.mark.parametrize("make", [of_a_socket, of_polls])
@@ -54,3 +61,23 @@ def test_a_gap_ends_in_the_window_of_its_own_symbol(
     assert ended[first] == [closed(f"old-{symbol}", ends[first]) for symbol in (SYMBOLS[first], GONE)]
     assert ended[other] == [closed(f"old-{SYMBOLS[other]}", ends[other])]
     assert history.opened == {}
+
+
+def test_polls_begin_and_end_in_place_of_a_socket_in_each_segment_that_has_a_window(tmp_path: Path) -> None:
+    """While it is down for less than the five seconds, and while it comes back, nothing changes."""
+    down_ns, written, found = [0], list[ControlRecord](), []
+    feed = polls(tmp_path, lambda: down_ns[0], Mock(write_all=written.extend))
+    for name in ("mcx", "nse_cash"):
+        feed.ledgers[name].open_window(WINDOWS[name])
+        for down_ns[0] in (5 * SECOND - 1, 5 * SECOND, 6 * SECOND, 1, 0, 0):
+            feed.follow(Turn(OPENS + SECOND // 2, 0, is_near=True, hold=None, late=STALL))
+            found.append(sorted(written, key=len))
+            written.clear()
+
+    begins = {"type": "polling", "from_ns": OPENS + SECOND, "interval_ns": SECOND}
+    ends, gold = {"type": "polling_end", "to_ns": OPENS + SECOND}, {"segment": "mcx"}
+    of_mcx, of_both = (
+        [[], first, [], [], last, []]
+        for first, last in (([begins | gold], [ends | gold]), ([begins, begins | gold], [ends, ends | gold]))
+    )
+    assert found == of_mcx + of_both

@@ -4,6 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 from tests.recorder.lines import SYMBOLS, Line, Talk, Wire, play
 from tests.recorder.live_feed import BETWEEN, FAR, INFY, NEAR, SBIN
 
@@ -37,6 +38,26 @@ def test_a_connection_in_doubt_is_believed_up_to_its_last_data_and_any_other_to_
     [(cause, begins, ends)] = line.gaps
     assert (cause, begins) == ("disconnect", from_seconds)
     assert ends == line.tries[1]
+
+
+def test_a_defect_while_connecting_is_the_reason_of_that_end_and_the_next_attempt_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(line: Line) -> None:
+        line.refusal = ZeroDivisionError()  # type: ignore[assignment]
+        line.wires[0].cut()
+        await line.at(2)
+        assert line.connections[0].outage == Outage("unknown", "ZeroDivisionError in the recorder")
+        line.refusal = None
+        await line.at(30)
+        assert line.connections[0].is_open
+
+    with capture_logs() as said:
+        line = play(monkeypatch, story)
+
+    failed = {(each["stream"], type(each["exc_info"])) for each in said if each["event"] == "connection_failed"}
+    assert failed == {(0, ZeroDivisionError)}
+    assert line.gaps[-1][2] == line.tries[-1]
 
 
 def test_a_stop_is_no_doubt_of_the_next_start(monkeypatch: pytest.MonkeyPatch) -> None:

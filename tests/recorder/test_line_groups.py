@@ -251,6 +251,24 @@ def test_a_stop_waits_for_a_start_that_needs_a_moment_to_end(monkeypatch: pytest
     play(monkeypatch, story)
 
 
+def test_a_feed_that_is_wanted_again_while_it_closes_begins_when_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start in the middle would be dropped with what is being closed."""
+
+    async def story(line: Line) -> None:
+        line.wires[0].answers = False
+        line.feed.follow(FAR)
+        await line.at(0.2)
+        line.feed.follow(NEAR)
+        await line.at(0.4)
+        assert len(line.tries) == 1
+        await line.at(20)
+        line.feed.follow(NEAR)
+        await line.at(21)
+        assert (len(line.tries), [each.is_open for each in line.connections]) == (2, [True])
+
+    play(monkeypatch, story)
+
+
 def test_where_one_connection_is_allowed_a_new_token_waits_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(line: Line) -> None:
         line.hand_over("n")

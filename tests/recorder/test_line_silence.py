@@ -7,10 +7,15 @@ from collections.abc import Callable
 from itertools import count, pairwise
 
 import pytest
+from structlog.testing import capture_logs
 from tests.recorder.lines import SYMBOLS, Line, Wire, play
 from tests.recorder.live_feed import SBIN
 
+from harvester.base.clock import NS_PER_SECOND
+from harvester.brokers.protocol import LastState
+from harvester.capture.pulse import Pulse
 from harvester.capture.streams import liveness, silence
+from harvester.journal.format import FYERS_HSM
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded
 
@@ -187,12 +192,19 @@ def test_a_halt_is_asked_about_after_ten_seconds_five_minutes_and_then_each_hour
     assert len(quiet(line)) == 4
 
 
-def test_data_after_a_halt_shortens_the_next_silence_the_longer_it_has_flowed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("until", "patience"),
+    [(95, 60), (640, 10)],
+    ids=["six times as long after a flow of six times", "as at first after one of sixty times"],
+)
+def test_data_after_a_halt_shortens_the_next_silence_the_longer_it_has_flowed(
+    monkeypatch: pytest.MonkeyPatch, until: int, patience: int
+) -> None:
     async def story(line: Line) -> None:
         await line.at(20)
-        await line.flow(95, line.wires[1], every=5)
-        await line.at(170)
-        assert 95 + 60 < line.tries[2] < 95 + 65, "six times as long, after a flow of six times that"
+        await line.flow(until, line.wires[1], every=5)
+        await line.at(until + patience + 15)
+        assert until + patience < line.tries[2] < until + patience + 5
 
     play(monkeypatch, story, may_overlap=True, **STALE)
 
@@ -208,3 +220,49 @@ def test_a_silence_counts_from_the_opening_of_the_market(monkeypatch: pytest.Mon
     line = play(monkeypatch, story, may_overlap=True, **STALE)
 
     assert len(line.tries) == 2 and 110 < line.tries[1] < 111
+
+
+@pytest.mark.parametrize(
+    ("silent_for", "rested", "asked"),
+    [(0, 0, [10]), (11, 0, []), (0, 20, [30])],
+    ids=["has data", "is silent itself", "was silent until then"],
+)
+def test_a_feed_before_that_has_all_the_symbols_is_asked_first_whether_they_stand_still(
+    monkeypatch: pytest.MonkeyPatch, silent_for: int, rested: int, asked: list[float]
+) -> None:
+    async def story(line: Line) -> None:
+        began = line.now.mono_ns
+        before = Pulse(FYERS_HSM, frozenset((*SYMBOLS, "NSE:MORE-EQ")), frozenset(("nse_cash",)), 10 * NS_PER_SECOND)
+        before.rested_ns = began + rested * NS_PER_SECOND
+        line.trading.pulses.append(before)
+        while line.seconds < 40:
+            before.heard_ns = line.now.mono_ns - silent_for * NS_PER_SECOND
+            await line.at(line.seconds + 0.1)
+
+    line = play(monkeypatch, story, may_overlap=True, **STALE)
+
+    assert line.tries[1:] == pytest.approx(asked, abs=0.5)
+
+
+def test_a_defect_of_the_monitor_is_told_once_in_a_long_while_and_the_connection_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silence, "LOOK_SECONDS", 2.0)
+    monkeypatch.setattr(liveness, "BEAT_SECONDS", 3.0)
+
+    async def story(line: Line) -> None:
+        def fail() -> LastState:
+            raise ZeroDivisionError
+
+        state, line.talks[0].state = line.talks[0].state, fail  # type: ignore[method-assign]
+        await line.at(3000)
+        line.talks[0].state = state  # type: ignore[method-assign]
+        assert (len(line.tries), [each.is_running for each in line.connections]) == (1, [True])
+        await line.at(3700)
+
+    with capture_logs() as said:
+        line = play(monkeypatch, story, may_overlap=True, **STALE)
+
+    told = [(each["feed"], type(each["exc_info"])) for each in said if each["event"] == "silence_not_judged"]
+    assert told == [("fyers-tbt", ZeroDivisionError)]
+    assert (len(line.tries), len(quiet(line)), line.gaps) == (2, 1, []), "it goes on watching"

@@ -5,8 +5,10 @@ import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 from tests.recorder.bench import Bench, hand_over, running
 from tests.recorder.fakes import FakeClock, make_calendar, make_settings
 from tests.recorder.minute import DAY, OPEN_NS, SBIN, SECOND, at, lasting, record, words
@@ -216,6 +218,36 @@ def test_a_checkpoint_holds_what_this_run_knows_and_beside_it_what_earlier_ones_
     [state] = sink.records
     assert (state["accounted"], state["interval_ns"], state["lost"]) == ({"S": 9, "GONE": 3}, 7, 1)
     assert state["feeds"] == {str(FYERS_HSM): {"open": [], "topics": {"S": ["sf|1"]}, "accounted": {"S": 4}}}
+
+
+def test_a_checkpoint_names_the_settled_windows_of_each_segment() -> None:
+    """Those of NSE cash where they have always been, so that an earlier release reads them."""
+    sink: Any = Kept()
+    feeds: list[Any] = [Stated(FYERS_REST, {"open": []})]
+    cash, gold = Mock(segment="nse_cash", settled=[(1, 2)]), Mock(segment="mcx", settled=[(1, 2), (3, 4)])
+
+    for sessions in ([cash], [gold, cash]):
+        write_checkpoint(sink, feeds, sessions, {}, 7)
+
+    assert [(each["settled"], each.get("settled_segments")) for each in sink.records] == [
+        ([(1, 2)], None),
+        ([(1, 2)], {"mcx": [(1, 2), (3, 4)]}),
+    ]
+
+
+def test_work_beside_the_loop_that_fails_is_told_and_the_recorder_goes_on(settings: Settings, clock: FakeClock) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def story(bench: Bench) -> None:
+        bench.recorder.run_background(fail())
+        await clock.advance(70)
+
+    with capture_logs() as said:
+        ledger = record(settings, clock, story)
+
+    assert [type(line["exc_info"]) for line in said if line["event"] == "background_work_failed"] == [ZeroDivisionError]
+    assert words(ledger) == {"data": 60}
 
 
 @pytest.mark.parametrize("seconds", [-50, 50])

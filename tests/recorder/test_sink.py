@@ -4,6 +4,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from structlog.testing import capture_logs
 from tests.journals import HandClock
 from tests.recorder.bench import JournalView
 from tests.recorder.fakes import make_settings
@@ -42,15 +43,36 @@ def test_of_several_recoveries_the_problems_of_the_last_are_told(
     found = iter([["one", "two"], ["two"], []])
     monkeypatch.setattr("harvester.capture.sink.recover", lambda *_, **__: RecoveryReport(problems=next(found)))
     sink = JournalSink(make_settings(tmp_path), clock=HandClock(), run=RunInfo("h", "r", "0", {}))
-    sink.open()
-    told = [sink.problems]
-    for _ in range(2):
-        sink.failure = "as if"
-        sink.reopen()
-        told.append(sink.problems)
+    with capture_logs() as said:
+        sink.open()
+        told = [sink.problems]
+        for _ in range(2):
+            sink.failure = "as if"
+            sink.reopen()
+            told.append(sink.problems)
     sink.close()
 
     assert told == [["one", "two"], ["two"], []]
+    logged = [line["detail"] for line in said if line["event"] == "journal_problem" and line["log_level"] == "error"]
+    assert logged == ["one", "two", "two"]
+
+
+def test_an_end_or_a_close_that_fails_ends_no_recorder_and_the_first_reason_stays(tmp_path: Path) -> None:
+    sink = JournalSink(make_settings(tmp_path), clock=HandClock(), run=RunInfo("h", "r", "0", {}))
+    sink.end_segment()
+    ends, refuses = JournalError("no space"), JournalError("gone")
+    writer = sink.writer = Mock(failure=None, **{"end_segment.side_effect": ends, "close.side_effect": refuses})
+
+    with capture_logs() as said:
+        for _ in range(2):
+            sink.end_segment()
+        sink.close()
+
+    assert (sink.failure, writer.end_segment.call_count, sink.writer) == ("no space", 1, None)
+    assert [(line["event"], line["detail"]) for line in said] == [
+        ("journal_failed", "no space"),
+        ("journal_not_sealed", "gone"),
+    ]
 
 
 @pytest.mark.parametrize(

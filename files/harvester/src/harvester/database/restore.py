@@ -99,7 +99,7 @@ def exists(server: Server, name: str) -> bool:
 def switch(server: Server, name: str, new: str) -> str:
     """Give the new database the name, and the old one, if any, another one, which is returned; both or neither.
 
-    Raises BusyError while somebody is connected to either.
+    Raises BusyError while somebody is connected to either. Autovacuum is nobody: PostgreSQL ends it to rename.
     """
     old = f"{name}_before_{datetime.now(UTC):%Y%m%d%H%M%S}"
     if len(old.encode()) > LONGEST:
@@ -110,7 +110,7 @@ def switch(server: Server, name: str, new: str) -> str:
     with server.connect(MAINTENANCE) as connection:
         rows: list[Any] = connection.execute(
             "SELECT DISTINCT coalesce(nullif(application_name, ''), usename, 'somebody') FROM pg_stat_activity"
-            " WHERE datname IN (%s, %s)",
+            " WHERE datname IN (%s, %s) AND backend_type <> 'autovacuum worker'",
             [name, new],
         ).fetchall()
         if rows:
