@@ -126,6 +126,14 @@ def test_doctor_says_so_and_its_remedy_ends_it() -> None:
     assert (found.level, "cuts closing_auction (15:30 to 15:40)" in found.detail) == ("warn", True)
     assert all(f"{name}: {value}" in found.fix for name, value in remedy.items())
     assert (then.level, wrong.level, nothing) == ("ok", "fail", [])
+    follows = ", which follow the market; then ./inv deploy"
+    assert found.fix == f"Set application_start: open-5m and application_stop: close+5m{follows}"
+    assert found.detail.startswith("from Mon 07 Dec on it runs 08:55 to 15:35, which cuts ")
+    assert then.detail == "its hours, open-5m to close+5m, hold every phase of the next 60 days"
+    assert wrong.detail.startswith("its hours are refused:  stop: is no schedule: write ")
+    assert wrong.fix == "Correct application_start and application_stop."
+    assert {each.name for each in (found, then, wrong)} == {"h1: application"}
+    assert list(check_application(Host("h1", "x", variables={"application_repository": "x"}), None, now_ns)) == []
 
 
 def test_doctor_goes_by_the_roles_defaults(root: Path) -> None:

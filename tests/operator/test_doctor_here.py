@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace as Thing
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harvester.base.errors import HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.release import USER_AGENT
 from runbook.doctor import database, hosts, machine
 from runbook.doctor.finding import Finding, fail, ok, warn
@@ -400,3 +400,122 @@ def test_a_database_without_a_bucket_has_its_only_copy_here(monkeypatch: pytest.
 
 def test_a_finding_as_data_is_plain_text() -> None:
     assert json.dumps(warn("a", "b", "c").to_dict()) == '{"name": "a", "level": "warn", "detail": "b", "fix": "c"}'
+
+
+def test_what_was_fetched_is_read_by_a_pg_restore_that_is_new_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def choose(name: str, major: int, what: str) -> Any:
+        assert (name, major, what) == ("pg_restore", 16, "new")
+        if isinstance(program, Exception):
+            raise program
+        return program
+
+    made: list[Any] = []
+    program: Any = Thing(version="16.2")
+    monkeypatch.setattr(database, "find", lambda lake: made if lake.is_relative_to(tmp_path / "database") else None)
+    monkeypatch.setattr(database, "choose", choose)
+    assert list(database.check_backups(tmp_path)) == []
+    made += [Thing(path="old", major=15), Thing(path="new", major=16)]
+    reads = "pg_restore 16.2 reads new (PostgreSQL 16)"
+    assert list(database.check_backups(tmp_path)) == [ok("backups", reads)]
+    program = HarvesterError("It is older. Install it, say. Or not.")
+    assert list(database.check_backups(tmp_path)) == [fail("backups", "It is older", "Install it, say. Or not.")]
+
+
+def test_every_check_comes_in_turn_with_what_the_inventory_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From this machine outwards; each host with its calendar and its lists of members."""
+    hosts_there = [HOST, Host("h2", "192.0.2.2", variables={hosts.indices.VARIABLE: "mine.json"})]
+
+    def load(*given: Any) -> list[Host]:
+        assert given == (tmp_path, "inv", "h*")
+        if isinstance(error, Exception):
+            raise error
+        return hosts_there[: error or None]
+
+    def note(name: str) -> Any:
+        return lambda *given: [ok(name, str(given))]
+
+    error: Any = None
+    monkeypatch.setattr(hosts, "load_hosts", load)
+    monkeypatch.setattr(hosts, "time", Thing(time_ns=lambda: 7))
+    monkeypatch.setattr(hosts, "path_of", lambda root, inventory, of: (root == tmp_path, inventory, *of))
+    monkeypatch.setattr(hosts.indices, "path_of", lambda root, inventory, stated: (root == tmp_path, inventory, stated))
+    monkeypatch.setattr(hosts.indices, "current", lambda path: [path])
+    for name in ("check_machine", "check_unplaced", "check_sessions", "check_application", "check_host"):
+        monkeypatch.setattr(hosts, name, note(name))
+    monkeypatch.setattr(hosts, "check_broker", lambda host: ok("check_broker", host.name))
+
+    found = list(hosts.examine(tmp_path, tmp_path / "store", "inv", "h*"))
+
+    store, calendars = tmp_path / "store", [(True, "inv", each.variables) for each in hosts_there]
+    lists = [[(True, "inv", None)], [(True, "inv", "mine.json")]]
+    of_hosts = [
+        [ok(name, str((host, calendar, 7))) for name in ("check_sessions", "check_application")]
+        + [ok("check_host", str((host, members)))]
+        for host, calendar, members in zip(hosts_there, calendars, lists, strict=True)
+    ]
+    assert found == [
+        ok("check_machine", str((tmp_path, store))),
+        ok("inventory", "2 hosts: h1, h2"),
+        ok("check_unplaced", str((hosts_there, store))),
+        ok("check_broker", "h1"),
+        *of_hosts[0],
+        *of_hosts[1],
+    ]
+    error = 1
+    assert list(hosts.examine(tmp_path, store, "inv", "h*"))[1] == ok("inventory", "1 host: h1")
+    error = HarvesterError("no such inventory")
+    [_, refused] = hosts.examine(tmp_path, store, "inv", "h*")
+    assert refused == fail("inventory", "no such inventory", "See there.")
+
+    def unreadable(_: Any) -> list[Any]:
+        raise ConfigError("damaged")
+
+    monkeypatch.setattr(hosts.indices, "current", unreadable)
+    assert hosts._lists_of(tmp_path, None, HOST) == []
+
+
+def test_a_host_is_looked_at_as_far_as_it_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    def note(name: str, fix: str = "") -> Any:
+        return lambda *given: Finding(name, "warn" if fix else "ok", str(given), fix)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hosts, "SshConnection", lambda host: f"to {host.name}")
+    monkeypatch.setattr(hosts, "gather", lambda of: [f"status of {each.name}" for each in of])
+    monkeypatch.setattr(hosts, "check_health", lambda answer: [ok("health", answer), ok("more", "")])
+    for name in ("settings", "key", "store", "connection", "clock"):
+        monkeypatch.setattr(hosts, f"check_{name}", note(name))
+    lists: Any = ["lists"]
+    found = list(hosts.check_host(HOST, lists))
+    first = [ok("settings", str((HOST, lists))), ok("key", str((HOST,))), ok("store", str((HOST,)))]
+    line = str((HOST, "to h1"))
+    reached, rest = ok("connection", line), [ok("clock", line), ok("health", "status of h1"), ok("more", "")]
+    assert found == [*first, reached, *rest]
+    monkeypatch.setattr(hosts, "check_connection", note("connection", "See there."))
+    assert [each.name for each in hosts.check_host(HOST, lists)] == ["settings", "key", "store", "connection"]
+
+
+def test_the_checks_of_this_machine_come_in_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Then":
+            return cls(2026, 11, 17, 23, 30, tzinfo=tz)
+
+    monkeypatch.setattr(machine, "datetime", Then)
+    names = ("python", "ansible", "program", "lab_rights", "packages", "disk", "calendar")
+    for name in names:
+        monkeypatch.setattr(machine, f"check_{name}", lambda *given, name=name: (name, *given))
+    monkeypatch.setattr(machine, "check_backups", lambda *given: [("backups", *given)])
+    assert list(machine.check_machine(tmp_path, tmp_path / "store")) == [
+        ("python", tmp_path),
+        ("ansible",),
+        ("program", "ssh", "-V", "openssh-client"),
+        ("program", "rsync", "--version", "rsync"),
+        ("lab_rights",),
+        ("packages", tmp_path),
+        ("disk", tmp_path / "store"),
+        ("backups", tmp_path / "store"),
+        ("calendar", date(2026, 11, 17)),
+    ]

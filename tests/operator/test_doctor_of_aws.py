@@ -197,7 +197,7 @@ def test_functions_are_called_on_time_and_know_the_days_of_six_weeks(
     class Then(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> "Then":
-            return cls(2026, 11, 17, 2, 0, tzinfo=tz)
+            return cls(2026, 11, 16, 20, 30, tzinfo=UTC).astimezone(tz)  # already the 17th in India
 
     monkeypatch.setattr(aws, "datetime", Then)
     assert look(aws.check_schedules, answers) == [found]
@@ -369,10 +369,19 @@ def test_the_place_of_hosts_is_a_zone_that_has_their_type_and_todays_image() -> 
         return {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": zone}]}
 
     kind = {"VCpuInfo": {"DefaultVCpus": 2}, "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]}}
+
+    def kinds(InstanceTypes: list[str]) -> dict[str, Any]:
+        assert InstanceTypes == ["t3.micro"]
+        return {"InstanceTypes": [kind]}
+
+    def offerings(LocationType: str, Filters: Any) -> dict[str, Any]:
+        assert {"Name": "instance-type", "Values": ["t3.micro"]} in Filters
+        return {"InstanceTypeOfferings": [{"Location": "ap-south-1b"}]}
+
     answers = {
-        "ec2.describe_instance_type_offerings": {"InstanceTypeOfferings": [{"Location": "ap-south-1b"}]},
+        "ec2.describe_instance_type_offerings": offerings,
         "ec2.describe_subnets": subnets,
-        "ec2.describe_instance_types": {"InstanceTypes": [kind]},
+        "ec2.describe_instance_types": kinds,
         "ec2.describe_images": {"Images": [{"RootDeviceName": "/dev/sda1"}]},
         "ssm.get_parameter": {"Parameter": {"Value": "ami-7"}},
     }
@@ -425,7 +434,12 @@ def quota(value: float, code: str) -> dict[str, Any]:
 
 
 def test_the_quotas_have_room_for_what_is_yet_to_be_made() -> None:
-    cores = {"ec2.describe_instance_types": {"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 2}}]}}
+    def kinds(InstanceTypes: list[str]) -> dict[str, Any]:
+        asked.append(InstanceTypes)
+        return {"InstanceTypes": [{"VCpuInfo": {"DefaultVCpus": 2}}]}
+
+    asked: list[list[str]] = []
+    cores = {"ec2.describe_instance_types": kinds}
     none, one = instances(), instances(instance("i-1"))
     for there, limit, found in (
         (none, 4, ok("vCPUs", "the quota is 4, 4 are needed (2 hosts of t3.micro)")),
@@ -440,6 +454,7 @@ def test_the_quotas_have_room_for_what_is_yet_to_be_made() -> None:
     assert look(before.check_vcpus, cores | none | {"service-quotas.get_service_quota": denied()}) == [
         warn("vCPUs", why, "Look under Service Quotas.")
     ]
+    assert asked == [["t3.micro"]] * 3 + [["g5.xlarge"], ["t3.micro"]]
 
 
 def test_the_quota_has_room_for_the_addresses_yet_to_come() -> None:
@@ -487,7 +502,8 @@ def test_a_budget_can_be_made_where_one_is_wanted() -> None:
     name = "budgets@us-east-1.describe_budgets"
     fix = "As root user: Account, IAM user and role access to billing. Or set aws_watch_budget_dollars: 0."
     assert look(before.check_billing, {}, aws_watch_budget_dollars=0) == []
-    assert look(before.check_billing, {name: {}}) == [ok("budget", "budgets can be seen with these credentials")]
+    seen = ok("budget", "budgets can be seen with these credentials")
+    assert look(before.check_billing, {name: lambda AccountId, MaxResults: {ACCOUNT: 1}[AccountId]}) == [seen]
     assert look(before.check_billing, {name: denied()}) == [
         warn("budget", "not known: these credentials may not call budgets:ViewBudget", fix)
     ]
@@ -519,4 +535,206 @@ def test_what_runs_in_aws_and_what_speaks_to_it_is_judged_each_by_its_own_end(mo
         ok("the functions' runtime python3.99", "None"),
         ok("boto3 with Python 3.11 (this machine)", "2028-04-30"),
         ok("boto3 with Python 3.12 (hosts)", "2029-04-30"),
+    ]
+
+
+def bucket(*, there: Any = None, put: Any = None, status: str = "Enabled", **closed: bool) -> dict[str, Any]:
+    blocked = {"PublicAccessBlockConfiguration": aws.BLOCKED | closed}
+    return {
+        "s3.head_bucket": there or {}, "s3.get_public_access_block": blocked, "s3.put_object": put or {},
+        "s3.get_bucket_versioning": {"Status": status}, "s3.delete_object": {},
+    }  # fmt: skip
+
+
+def refusal(code: int) -> ClientError:
+    return ClientError({"Error": {"Code": str(code)}, "ResponseMetadata": {"HTTPStatusCode": code}}, "x")  # type: ignore[typeddict-item]
+
+
+def test_the_bucket_is_there_closed_versioned_and_refuses_what_could_replace_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(s3: Any, name: str) -> dict[str, Any]:
+        kept = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+        return {"public_access": kept, "versioning": s3.get_bucket_versioning(Bucket=name)["Status"]}
+
+    def exists(s3: Any, name: str) -> bool:
+        return bool(s3.head_bucket(Bucket=name) != "none")
+
+    monkeypatch.setattr(aws, "bucket_exists", exists)
+    monkeypatch.setattr(aws, "read_bucket", read)
+    name = f"alpha-harvester-lab-{ACCOUNT}-ap-south-1"
+    refuses = ok("bucket", f"{name} refuses a write that could replace something")
+    is_open = fail("bucket", f"{name} is not closed to the public, or not versioned", SITE)
+    for answers, found in (
+        (bucket(there="none"), [fail("bucket", f"{name} is not there", SITE)]),
+        (bucket(put=refusal(403)), [refuses]),
+        (bucket(put=refusal(403), status="Suspended"), [is_open, refuses]),
+        (bucket(put=refusal(403), BlockPublicAcls=False), [is_open, refuses]),
+        (bucket(), [fail("bucket", f"{name} took a write without a condition", SITE)]),
+    ):
+        account: Any = Aws(answers)
+        assert list(aws.check_bucket(Environment(VARIABLES, NAMES, account), ACCOUNT)) == found
+        assert all(arguments["Bucket"] == name for _, arguments in account.asked)
+        wrote = [arguments for operation, arguments in account.asked if operation == "s3.put_object"]
+        assert wrote in ([], [{"Bucket": name, "Key": "lake/.doctor", "Body": b""}])
+    with pytest.raises(ClientError):
+        look(aws.check_bucket, bucket(put=refusal(500)))
+
+
+PREFIX = "/alpha-harvester/lab"
+
+
+@pytest.mark.parametrize(
+    ("variables", "stored", "found"),
+    [
+        ({}, (), ("token", "/fyers/access-token is not stored", "token-push")),
+        ({}, ("fyers/access-token",), None),
+        ({"aws_identity_schwab": "ssm"}, ("fyers/access-token",), (
+            "token", "/schwab/access-token is not stored", "token-push",
+        )),
+        ({"aws_identity_schwab": "ssm"}, ("schwab/access-token",), (
+            "token", "/schwab/app-secret is not stored, so no host can renew the access token",
+            "secret-put --name schwab-app-secret",
+        )),
+        ({"aws_identity_schwab": "ssm"}, ("schwab/access-token", "schwab/app-secret"), None),
+    ],
+)  # fmt: skip
+def test_the_token_is_stored_and_encrypted_and_of_schwab_what_renews_it(
+    variables: dict[str, str], stored: tuple[str, ...], found: tuple[str, str, str] | None
+) -> None:
+    def there(kind: str) -> dict[str, Any]:
+        def describe(ParameterFilters: Any) -> dict[str, Any]:
+            assert ParameterFilters == [{"Key": "Path", "Option": "Recursive", "Values": [PREFIX]}]
+            return {"Parameters": [{"Name": f"{PREFIX}/{name}", "Type": kind} for name in stored]}
+
+        return {"ssm.describe_parameters": describe}
+
+    [made] = look(aws.check_secrets, there("SecureString"), aws_functions_deployed=["reminder"], **variables)
+    if found:
+        name, said, command = found
+        assert made == warn(name, PREFIX + said, f"./inv {command} --inventory inventory/aws")
+    else:
+        assert made == ok("token", f"{PREFIX}/{stored[0]} is stored, encrypted")
+    [plain] = look(aws.check_secrets, there("String"), aws_functions_deployed=["reminder"], **variables)
+    assert plain.level == "warn" and plain.name == "token"
+
+
+def test_schwabs_login_may_be_in_secrets_manager_and_the_page_and_the_door_have_secrets_of_their_own() -> None:
+    def listed(*names: str) -> dict[str, Any]:
+        return {"Parameters": [{"Name": f"{PREFIX}/{name}", "Type": "SecureString"} for name in names]}
+
+    name = "schwab-api-token-lab"
+    for there, is_stored in (("schwab-api-token-lab-2", False), (name, True)):
+        answers = {"ssm.describe_parameters": listed("schwab/app-secret")}
+        answers |= {"secretsmanager.list_secrets": {"SecretList": [{"Name": there}]}}
+        wanted: dict[str, Any] = {"aws_identity_schwab": "secretsmanager", "aws_functions_deployed": ["reminder"]}
+        missing = warn("token", f"{name} is not stored", "./inv token-push --inventory inventory/aws")
+        kept = ok("token", f"{name} is stored, encrypted")
+        assert look(aws.check_secrets, answers, **wanted) == [kept if is_stored else missing]
+
+    wanted = {"aws_functions_deployed": ["token-page", "worker-door"], "aws_functions_worker_door": True}
+    page, door = "is not stored, so no login works there", "is not stored, so the door lets no worker in"
+    answers = {"ssm.describe_parameters": listed("fyers/access-token")}
+    put = "./inv secret-put --name {} --inventory inventory/aws"
+    assert look(aws.check_secrets, answers, **wanted)[1:] == [
+        warn("token page", f"{PREFIX}/fyers/app-secret {page}", put.format("app-secret")),
+        warn("token page", f"{PREFIX}/token-page/signing-key {page}", put.format("page-key")),
+        warn("worker door", f"{PREFIX}/workers/door-tokens {door}", put.format("worker-tokens") + " < FILE"),
+    ]
+    every = ("fyers/access-token", "fyers/app-secret", "token-page/signing-key", "workers/door-tokens")
+    assert len(look(aws.check_secrets, {"ssm.describe_parameters": listed(*every)}, **wanted)) == 1
+
+
+def test_functions_of_the_price_feed_are_called_with_a_time_at_night_in_india(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Then":
+            return cls(2026, 11, 16, 20, 30, 5, tzinfo=UTC).astimezone(tz)
+
+    called: dict[str, bytes] = {}
+
+    def invoke(FunctionName: str, Payload: bytes) -> dict[str, Any]:
+        called[FunctionName] = Payload
+        return {}
+
+    monkeypatch.setattr(aws, "datetime", Then)
+    monkeypatch.setattr(aws, "deployed", lambda _: ["ingestion", "token-refresh", "etl"])
+    assert [each.name for each in look(aws.check_functions, {"lambda.invoke": invoke})] == ["ingestion", "etl"]
+    at_night = b'{"now": "2026-11-17T03:00:05+05:30"}'
+    assert called == {NAMES.function("ingestion"): at_night, NAMES.function("etl"): at_night}
+
+
+def test_a_trail_that_keeps_calls_is_named_and_one_that_is_off_comes_with_the_command() -> None:
+    def trail(name: str, everywhere: bool) -> dict[str, Any]:
+        return {"Name": name, "TrailARN": f"arn:{name}", "IsMultiRegionTrail": everywhere}
+
+    def status(Name: str) -> dict[str, bool]:
+        return {"IsLogging": Name in on}
+
+    on: set[str] = set()
+    answers = {
+        "cloudtrail.describe_trails": {"trailList": [trail("a", False), trail("b", True), trail("c", True)]},
+        "cloudtrail.get_trail_status": status,
+    }
+    none = fail("trail", "there is none of all regions, so calls are not kept", production.TRAIL)
+    assert look(production.check_trail, {"cloudtrail.describe_trails": {"trailList": [trail("a", False)]}}) == [none]
+    off = "b, c is switched off, so calls are not kept"
+    assert look(production.check_trail, answers) == [fail("trail", off, "aws cloudtrail start-logging --name b")]
+    on |= {"arn:a", "arn:c"}
+    assert look(production.check_trail, answers) == [ok("trail", "c keeps all calls, of every region")]
+
+
+def test_the_checks_of_production_in_an_account_come_in_their_order_and_a_refusal_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account: Any = Aws({"sts.get_caller_identity": {"Account": ACCOUNT}})
+    here = Environment(VARIABLES | {"aws_account_id": ""}, NAMES, account)
+    loaded: list[Any] = []
+    monkeypatch.setattr(production.environments, "load_managed", lambda *given: loaded.append(given) or here)
+    monkeypatch.setattr(production, "attempt", lambda check, of, number: [ok(check.__name__, f"{of is here} {number}")])
+    checks = ("check_topic", "check_roles", "check_trail", "check_tags")
+    assert list(production.examine_account(Path("/root"), "mine")) == [ok(name, f"True {ACCOUNT}") for name in checks]
+    assert loaded == [(Path("/root"), "mine")]
+
+    def refuse(*_: Any) -> None:
+        raise ConfigError("no inventory")
+
+    monkeypatch.setattr(production.environments, "load_managed", refuse)
+    assert list(production.examine_account(Path("/root"), None)) == [fail("account", "no inventory", "See there.")]
+
+
+def test_tags_are_read_of_the_functions_that_are_there_and_of_the_disks_of_the_hosts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = dict(NAMES.tags)
+    monkeypatch.setattr(production, "find_disks", lambda *_: [{"id": "vol-1", "tags": ours}])
+    monkeypatch.setattr(production, "read_role", lambda _, role: {"tags": ours} if role == NAMES.role("host") else None)
+    monkeypatch.setattr(production, "bucket_exists", lambda *_: False)
+    monkeypatch.setattr(production, "read_log_group", lambda _, group: {"tags": ours | {"more": group}})
+    monkeypatch.setattr(production, "read_group", lambda _, group: {"Project": group})
+    one = NAMES.function("reminder")
+    answers = instances(instance("i-1")) | {
+        "lambda.list_functions": {"Functions": [{"FunctionName": one, "FunctionArn": "arn:f"}]},
+        "lambda.list_tags": lambda Resource: {"Tags": ours | {"arn": Resource}},
+        "sns.list_topics": {"Topics": [{"TopicArn": f"arn:x:{NAMES.topic}"}, {"TopicArn": f"arn:x:my-{NAMES.topic}"}]},
+        "sns.list_tags_for_resource": lambda ResourceArn: {"Tags": [{"Key": "arn", "Value": ResourceArn}]},
+    }
+    account: Any = Aws(answers)
+    here = Environment(VARIABLES | {"aws_functions_deployed": ["reminder", "dead-man"]}, NAMES, account)
+    groups = ("/alpha-harvester/lab/hosts", f"/aws/lambda/{NAMES.function('dead-man')}", f"/aws/lambda/{one}")
+    found = list(production._tags(here, ACCOUNT))
+    assert [what for what, _ in found] == [
+        "i-1", "vol-1", NAMES.role("host"), one, *groups, NAMES.topic, NAMES.schedule_group,
+    ]  # fmt: skip
+    tags = dict(found)
+    assert tags["i-1"] == {"Name": HOST} and tags[one] == ours | {"arn": "arn:f"}
+    assert tags[NAMES.topic] == {"arn": f"arn:x:{NAMES.topic}"} and tags[NAMES.schedule_group] == {
+        "Project": "alpha-harvester-lab"
+    }
+    lacking = f"i-1, {NAMES.topic}, {NAMES.schedule_group} lack tags of this environment"
+    assert list(production.check_tags(here, ACCOUNT)) == [fail("tags", lacking, SITE)]
+    asked = [given for name, given in account.asked if name == "ec2.describe_instances" and "Filters" in given]
+    assert asked[0]["Filters"] == [
+        {"Name": "tag:Name", "Values": [HOST, "other"]},
+        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]

@@ -5,16 +5,18 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from runbook.doctor import production
-from runbook.doctor.finding import Finding, Severity, fail, ok
+from runbook.doctor.finding import Finding, Severity, fail, nothing, ok
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 
@@ -394,3 +396,127 @@ def test_hosts_that_sleep_or_whose_settings_are_refused_fail_and_the_others_are_
         "h3: recorded day", "h3: last bars", "h3: bucket", "h3: rows",
         "h3: live page", "h3: channels", "h3: restored backup", "trail",
     ]  # fmt: skip
+
+
+def test_each_reason_and_each_remedy_is_a_whole_sentence_of_its_own(answers: Answers) -> None:
+    """What is red for one thing alone, word by word."""
+    plain = findings(host=Host("h1", "192.0.2.1"), upload={}, feeds=["fyers-rest"])
+    assert {name: each.detail for name, each in plain.items() if each.level == Severity.NONE} == {
+        "last bars": "this host records no candles",
+        "bucket": "this host has no bucket",
+        "rows": "no delivery to a database is configured",
+        "restored backup": "no database is backed up here (database_backup)",
+    }
+    assert {each.name for each in production.examine_host(HOST, settings(**FULL), TradingCalendar.load(), NOW_NS)} == {
+        f"h1: {name}"
+        for name in ("recorded day", "last bars", "bucket", "rows", "live page", "channels", "restored backup")
+    }
+    answers.report["session"] = {"open": False}
+    closed = "it answers; no session is open, so how fresh it is cannot be seen"
+    assert page(answers) == nothing("h1: live page", closed)
+    answers.report["session"], answers.page = {"open": True}, {"now": NOW_MS, "symbols": []}
+    assert page(answers) == fail("h1: live page", "it answers, and shows no symbol", production.PAGE)
+    del answers.report["channels"]
+    answers.jobs[1]["last"] = {"ended_ns": NOW_NS - 9 * DAY_NS, "result": "ok", "proof": "", "cause": ""}
+    found = findings()
+    old = "the last test that ended well is of 2026-11-21 10:30 IST, more than 8 days ago"
+    test = "./inv run-job --name database-restore-test"
+    assert found["restored backup"] == fail("h1: restored backup", old, test)
+    older = "The host may have an older release: ./inv deploy."
+    assert found["channels"] == fail("h1: channels", "the host's answer has no 'channels'", older)
+
+
+@pytest.mark.parametrize(
+    ("channels", "detail", "fix"),
+    [
+        (None, "the alerts have not looked at their channels yet", production.NO_CHANNELS),
+        (
+            {"count": 0, "taken_ns": 0},
+            "no alert channel is configured, so the host itself tells nobody anything",
+            production.STORE_CHANNELS,
+        ),
+        ({"taken_ns": 0}, "one of the channels has taken no message yet", "./inv notify-test sends one."),
+        (
+            {"taken_ns": NOW_NS - 40 * DAY_NS},
+            "one of the channels took its last message 2026-10-21 10:30 IST",
+            "./inv notify-test sends one.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_channels_is_told_word_by_word(
+    answers: Answers, channels: dict[str, int] | None, detail: str, fix: str
+) -> None:
+    answers.report["channels"] = channels and answers.report["channels"] | channels
+    assert findings()["channels"] == fail("h1: channels", detail, fix)
+
+
+def test_a_failed_restore_and_rows_bars_and_days_that_are_wrong_are_told_word_by_word(answers: Answers) -> None:
+    answers.jobs[1]["last"] |= {"result": "failed", "cause": "pg_restore: no"}
+    answers.compared = [
+        answers.compared[0] | {"equal": 8},
+        answers.compared[0] | {"left_out": "it has no candles"},
+    ]
+    answers.bars = [answers.bars[0] | {"problem": "timeout"}, answers.bars[0] | {"problem": "refused"}]
+    answers.entries = [
+        entry("feed", cause="0.40 % is lacking"),
+        entry("feed", name="another", met_ns=None, state="missing"),
+        entry("upload"),
+        entry("upload", name="the receipt", proof="read"),
+        entry("postgres"),
+    ]
+    found = findings()
+    test = "./inv run-job --name database-restore-test"
+    said = "the test of 2026-11-29 10:30 IST did not end well (failed): pg_restore: no"
+    assert found["restored backup"] == fail("h1: restored backup", said, test)
+    rows = "2026-11-27: 8 of 9 rows are as in the lake in db:5432; 2026-11-27: it has no candles"
+    writes = "Look at what else writes there; then ./inv deliver --date 2026-11-27"
+    assert found["rows"] == fail("h1: rows", rows, writes)
+    assert found["last bars"] == fail("h1: last bars", "2026-11-27: timeout; refused", production.LOGIN)
+    day = "2026-11-27: the feed: 0.40 % is lacking; another: missing"
+    assert found["recorded day"] == fail("h1: recorded day", day, production.NEXT_DAY)
+    assert found["bucket"] == ok("h1: bucket", "2026-11-27: the upload, seen; 2026-11-27: the receipt, read")
+    answers.bars = [answers.bars[0] | {"problem": "", "bars": 3}, answers.bars[0] | {"problem": "", "differing": []}]
+    bars = "2026-11-27: 23 of 23 bars of 2 symbols are what the broker says now"
+    assert findings()["last bars"] == ok("h1: last bars", bars)
+    answers.entries = []
+    none = "2026-11-27: nothing was recorded by then, so nothing was due"
+    assert findings()["bucket"] == fail("h1: bucket", none, production.NEXT_DAY)
+
+
+def test_the_newest_day_may_be_a_fortnight_ago_and_its_close_must_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    only, closes_ns = date(2026, 11, 16), NOW_NS
+    monkeypatch.setattr(
+        production, "hours_by", lambda *_: lambda day: (closes_ns - DAY_NS, closes_ns) if day == only else None
+    )
+
+    def newest(wall_ns: int) -> date | None:
+        return production.newest_closed(settings(), TradingCalendar.load(), wall_ns)
+
+    assert newest(NOW_NS + production.CLOSE_NS) is None and newest(NOW_NS + production.CLOSE_NS + 1) == only
+    closes_ns = NOW_NS - 20 * DAY_NS
+    assert newest(NOW_NS) == only, "14 days before 30 November"
+    assert newest(NOW_NS + DAY_NS) is None
+
+
+def test_hosts_that_cannot_be_asked_say_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(production, "examine_account", lambda *given: asked.append(given) or [])
+    monkeypatch.setattr(production, "path_of", lambda *given: asked.append(given))
+    asleep = Host("h1", "192.0.2.1", variables={"harvester_asleep": True})
+    refused = Host("h2", "192.0.2.1", variables={"harvester_settings": {}})
+    first, second = production.examine_production(tmp_path, [asleep, refused], "mine")
+    wake = "./inv wake starts it; then run this again."
+    assert first == fail("h1: host", "asleep, so nothing can be asked of it", wake)
+    assert (second.name, second.level, second.fix) == ("h2: settings", "fail", "./inv doctor says what to correct.")
+    assert "broker" in second.detail and asked == [(tmp_path, "mine")]
+
+    def load(file: Any, market: Any) -> Any:
+        asked.append((file, market.name))
+        raise ConfigError("no calendar")
+
+    asked.clear()
+    monkeypatch.setattr(production, "TradingCalendar", SimpleNamespace(load=load))
+    monkeypatch.setattr(production, "path_of", lambda root, inventory, of: (root, inventory, *of))
+    [found] = production.examine_production(tmp_path, [HOST], "mine")
+    assert found == fail("h1: settings", "no calendar", "./inv doctor says what to correct.")
+    assert asked == [((tmp_path, "mine", HOST.variables), "nse"), (tmp_path, "mine")]

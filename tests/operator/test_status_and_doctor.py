@@ -19,7 +19,7 @@ from harvester.calendar import TradingCalendar
 from harvester.calendar.model import packaged
 from harvester.config.rules import IndexList
 from runbook.doctor import Severity, aws, hosts, machine
-from runbook.doctor.sessions import check_sessions
+from runbook.doctor.sessions import _outlook, check_sessions
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import ask, gather
@@ -313,7 +313,10 @@ SUNDAY_NS = 1_795_935_600 * 1_000_000_000
 def sessions_of(*symbols: object, file: Path | None = None, **more: object) -> list[tuple[str, str]]:
     settings = {**SETTINGS, "symbols": list(symbols), **more}
     host = Host("h1", "192.0.2.1", variables={"harvester_settings": settings})
-    return [(str(each.level), each.detail) for each in check_sessions(host, file, SUNDAY_NS)]
+    found = list(check_sessions(host, file, SUNDAY_NS))
+    hours = "With hours in a file: ./inv calendar-update --source FILE."
+    assert all(each.name == "h1: sessions" and each.fix == hours * (each.level == "fail") for each in found)
+    return [(str(each.level), each.detail) for each in found]
 
 
 def test_the_doctor_tells_the_hours_of_what_is_recorded_and_of_nothing_else() -> None:
@@ -322,6 +325,19 @@ def test_the_doctor_tells_the_hours_of_what_is_recorded_and_of_nothing_else() ->
     assert (level, detail) == ("ok", "nse_fo opens Mon 30 Nov 09:00 IST; mcx opens Mon 30 Nov 09:00 IST")
     [(level, detail)] = sessions_of({"underlying": "NIFTY"}, {"stocks": "with derivatives"})
     assert (level, detail) == ("ok", "nse_cash opens Mon 30 Nov 09:00 IST; nse_fo opens Mon 30 Nov 09:00 IST")
+
+
+def test_the_doctor_tells_what_closes_next_and_of_a_calendar_that_ends_that_nothing_opens() -> None:
+    opens_ns, phases = SUNDAY_NS + (20 * 60 + 30) * 60 * 10**9, ("pre_open", "continuous")
+
+    def outlook(calendar: object, wall_ns: int) -> str:
+        return _outlook(calendar, phases, wall_ns)  # type: ignore[arg-type]
+
+    cash = TradingCalendar.load().of("nse_cash")
+    assert outlook(cash, opens_ns - 1) == "nse_cash opens Mon 30 Nov 09:00 IST"
+    assert outlook(cash, opens_ns).startswith("nse_cash closes Mon 30 Nov ")
+    over = SimpleNamespace(segment="mcx", next_change=lambda *_: None)
+    assert outlook(over, opens_ns) == "mcx has no session within a year"
 
 
 def test_rules_count_as_what_they_can_stand_for_and_an_old_list_is_told() -> None:
