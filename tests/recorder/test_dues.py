@@ -1,5 +1,6 @@
 """The ledger of what is due: the judge by itself, and what jobs, feeds and uploads say of a day."""
 
+import errno
 import json
 import os
 from collections.abc import Collection, Sequence
@@ -29,6 +30,7 @@ from harvester.jobs.ask import EARLY_NS
 from harvester.jobs.model import JobsFile
 from harvester.jobs.records import RUNNING, Records, Result, Running
 from harvester.jobs.schedule import Hours, read_schedule
+from harvester.lake.layout import Partition
 
 HOUR_NS, MINUTE_NS = 3600 * NS_PER_SECOND, 60 * NS_PER_SECOND
 CALENDAR = TradingCalendar.load()
@@ -296,6 +298,16 @@ def test_records_that_cannot_be_read_are_unknown_and_no_missed_run(folder: Path)
     assert states(blind, CLOSE_NS) == [("06:00", "unknown", f"{why} who asks must be in the group harvester.")]
 
 
+@pytest.mark.parametrize(("days", "state"), [(7, "missing"), (6, "late")])
+def test_a_run_is_of_the_last_session_for_a_week_where_no_other_is_known(folder: Path, days: int, state: State) -> None:
+    record(folder, midnight_ns(DAY + timedelta(days=days)) + 10 * HOUR_NS, "ok")
+    source = JobSource(
+        [job("copy", "09:30", trading_days=True)], folder, lambda day: hours(day) if day == DAY else None
+    )
+
+    assert [entry.state for entry in ledger_of([source], DAY, 2**62)] == [state]
+
+
 def test_on_a_day_without_a_session_market_jobs_are_not_due(folder: Path) -> None:
     sunday = date(2026, 11, 29)
     source = JobSource([job("copy", "close+30m", trading_days=True)], folder, hours)
@@ -422,6 +434,41 @@ def test_an_upload_is_due_on_recorded_days_waits_for_their_close_and_is_unknown_
     assert (entry.state, entry.cause) == ("unknown", f"{receipt}: cannot be looked at (Is a directory).")
 
 
+def test_what_a_folder_that_is_closed_to_us_holds_is_unknown_with_its_path(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is not in the group harvester asks `due`: one source that sees nothing hides nothing else."""
+    feeds, uploads = FeedSource(["fyers-rest"], lake / "lake", "lab1", hours), UploadSource(lake, "lab1", hours)
+    [uploaded] = uploads.declare(DAY)
+    stat = Path.stat
+
+    def closed(path: Path, **options: bool) -> os.stat_result:
+        if lake in path.parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", closed)
+        entries = ledger_of([feeds, uploads], DAY, LATE)
+        with pytest.raises(UnseenError) as of_upload:
+            uploads.find(uploaded)
+
+    manifest = lake / "lake" / Partition(DAY, "lab1").manifest
+    said = {lake / "lake/manifest", lake / "journal" / str(DAY), manifest}
+    assert [(entry.due.name, entry.state) for entry in entries] == [("*", "unknown")] * 2
+    assert {*(entry.cause for entry in entries), str(of_upload.value)} == {
+        f"{path}: cannot be looked at (Permission denied)." for path in said
+    }
+
+
+def test_no_upload_is_due_without_a_session_or_of_a_day_that_was_not_recorded(lake: Path) -> None:
+    source = UploadSource(lake, "lab1", hours)
+
+    assert [each.period for each in source.declare(DAY)] == [str(DAY)]
+    assert source.declare(DAY, without=["lake"]) == []
+    assert source.declare(DAY + timedelta(days=1)) == source.declare(DAY + timedelta(days=2)) == []
+
+
 def test_an_upload_is_met_by_the_receipt_of_the_manifest_in_force(lake: Path) -> None:
     source = UploadSource(lake, "lab1", hours)
     (lake / "uploads").mkdir()
@@ -473,6 +520,23 @@ def test_a_ledger_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path
         HarvesterError, match=r"dues/2026-11-23.json: .* cannot be written .* Free disk space, or correct"
     ):
         settle(tmp_path, DAY, "h1", [], OPEN_NS)
+
+
+def test_a_ledger_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / f"dues/{DAY}.json"
+    path.mkdir(parents=True)
+    remedy = "Correct its owner and mode, or move a damaged one away: the next evening writes it anew from the records."
+
+    with pytest.raises(HarvesterError) as closed:
+        read_settled(tmp_path, DAY)
+    path.rmdir()
+    path.write_text("[")
+    with pytest.raises(HarvesterError) as damaged:
+        read_settled(tmp_path, DAY)
+
+    assert str(closed.value) == f"{path}: the ledger of that day cannot be read (Is a directory). {remedy}"
+    assert str(damaged.value).startswith(f"{path}: the ledger of that day cannot be read (")
+    assert str(damaged.value).endswith(remedy)
 
 
 def test_the_ledger_in_words() -> None:

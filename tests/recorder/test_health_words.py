@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.recorder.host_facts import MINUTE, make_facts, make_view, with_unit, write_installed
 from tests.recorder.test_examine import health, host
 from tests.recorder.test_health import DAY, NOW, OPEN_NS, SECOND, good_status, settings
@@ -17,10 +18,11 @@ from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.health import gather
 from harvester.health.candles import check_candles
-from harvester.health.checks import BROKEN_CALENDAR, check_health
+from harvester.health.checks import BROKEN_CALENDAR, CONTRADICTED, check_health
 from harvester.health.deployment import judge_configuration
 from harvester.health.installed import find_installed
-from harvester.health.remedies import Check
+from harvester.health.remedies import BLOCKED, Check
+from harvester.health.streams import check_streams
 from harvester.health.units import judge_timers
 from harvester.health.view import Fault
 
@@ -80,6 +82,55 @@ def test_five_silent_symbols_are_named_and_more_are_hinted_at(settings: Settings
     assert told(settings, symbols=symbols)["data"].detail == (
         f"no data of {count} symbols ({names}); no gap is open for them"
     )
+
+
+REFUSED = (
+    "NSE:GOLD26DEC belong to the segment MCX, of which the trading calendar has no hours, so they are not recorded: add"
+    " its hours with their source to the calendar file, or leave them out."
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (
+            {"calendar_contradictions": ["NSE closes at 15:40", "BSE too"]},
+            Check("calendar", False, "NSE closes at 15:40; BSE too", CONTRADICTED),
+        ),
+        (
+            {"refused_symbols": {"NSE:GOLD26DEC": "MCX"}, "unknown_symbols": {"A": []}},
+            Check("symbols", False, REFUSED, "Correct the calendar or the symbols, and deploy."),
+        ),
+        (
+            {"blocked_until_ns": NOW + 1},
+            Check("account", False, f"blocked by the broker for the day, until {DAY} 10:01:40 IST", BLOCKED),
+        ),
+        ({"blocked_until_ns": NOW}, None),
+    ],
+)
+def test_what_the_broker_or_the_calendar_refuses_is_told_with_its_remedy(
+    settings: Settings, part: dict[str, Any], expected: Check | None
+) -> None:
+    found = told(settings, **part)
+
+    assert found.get(expected.name if expected else "account") == expected
+
+
+@pytest.mark.parametrize(("polling", "words"), [(False, ""), (True, ", polls stand in for a socket")])
+def test_where_sockets_record_polls_that_are_old_are_no_finding(settings: Settings, polling: bool, words: str) -> None:
+    sockets = replace(settings, poll=replace(settings.poll, when="fallback"), feeds=("fyers-rest", "fyers-hsm"))
+    old = {name: {"feeds": {"fyers-rest": {"updates": 0, "last_recv_ns": None}}} for name in "AB"}
+
+    assert told(sockets, polling=polling, symbols=old)["data"] == Check("data", True, f"recorded by sockets{words}")
+
+
+@pytest.mark.parametrize(("runs", "words"), [(True, "1 of 1 connections up"), (False, "closed until the next session")])
+def test_a_stream_outside_of_hours_is_well_and_says_whether_it_runs(runs: bool, words: str) -> None:
+    feed = {"running": runs, "connections": [{"state": "open"}, {"state": "idle"}]}
+    gap = {"feed": "fyers-hsm", "symbol": "A", "from_ns": 0, "cause": "timeout", "detail": ""}
+    status = {"feeds": {"fyers-hsm": feed}, "window": {"open": False}, "open_gaps": [gap]}
+
+    assert [*check_streams(status, NOW)] == [Check("fyers-hsm", True, words)]
 
 
 def test_a_calendar_that_ends_soon_is_said_under_its_name_and_fails_nothing(tmp_path: Path, settings: Settings) -> None:
@@ -151,6 +202,39 @@ def test_nft_is_asked_for_the_rules_in_the_kernel(tmp_path: Path, monkeypatch: p
     (tmp_path / "nftables.conf").write_text("table inet host_hardening {}\n")
 
     assert gather.look_at_firewall() == ""
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ({}, "our rules are not loaded"),
+        ({"input": "drop", "output": "accept"}, "the chain output does not drop what no rule lets through"),
+        ({"input": "accept"}, "the chain input and output does not drop what no rule lets through"),
+    ],
+)
+def test_rules_that_let_through_what_they_should_drop_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policies: dict[str, str], said: str
+) -> None:
+    table, others = dict(zip(("family", "table"), gather.TABLE, strict=True)), {"family": "ip", "table": "filter"}
+    chains = [{"chain": {**table, "name": name, "policy": policy}} for name, policy in policies.items()]
+    chains += [{"chain": {**others, "name": name, "policy": "drop"}} for name in ("input", "output")]
+    monkeypatch.setattr(gather, "RULES", tmp_path / "nftables.conf")
+    (tmp_path / "nftables.conf").write_text("table inet host_hardening {}\n")
+    monkeypatch.setattr(gather, "_run", lambda *_: json.dumps({"nftables": chains}))
+
+    assert gather.look_at_firewall() == said
+
+
+def test_rules_that_should_be_there_and_are_gone_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, enabled = tmp_path / "nftables.conf", tmp_path / "enabled"
+    monkeypatch.setattr(gather, "RULES", rules)
+    monkeypatch.setattr(gather, "ENABLED", enabled)
+
+    assert gather.look_at_firewall() == "", "a host without our rules"
+    enabled.symlink_to("anywhere")
+    assert gather.look_at_firewall() == f"{rules} is gone, or is not ours"
+    rules.write_text("table inet filter {}\n")
+    assert gather.look_at_firewall() == f"{rules} is gone, or is not ours"
 
 
 def test_a_remark_among_the_keys_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A job's run at its edges: what it says at once, where it runs, what proves it."""
 
+import errno
 import io
 import os
 import signal
@@ -14,6 +15,7 @@ import structlog
 from tests.journals import OPEN_NS, HandClock
 from tests.recorder.test_jobs import job
 
+from harvester.base.market import to_local
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.jobs import process, run
@@ -79,6 +81,23 @@ def test_a_job_that_is_told_to_stop_while_its_program_starts_leaves_nothing(
     subprocess.Popen.wait(program)
     assert not left
     assert (record.result, record.cause) == ("interrupted", "it was told to stop (SIGTERM)")
+
+
+def test_a_job_whose_begin_cannot_be_noted_runs_and_has_its_record_and_the_trouble_is_told(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "running.json")
+
+    monkeypatch.setattr(Records, "begin", full)
+    clock = HandClock()
+
+    with structlog.testing.capture_logs() as logged, pytest.raises(OSError, match="No space left on device"):
+        run_job(job("true"), records, clock, {"PATH": "/usr/bin:/bin"})
+
+    today = to_local(clock.wall_ns()).date()
+    assert [(each.job, each.result) for each in records.read(today, today)] == [("copy", "ok")]
+    assert [(each["event"], each["job"]) for each in logged] == [("record_not_begun", "copy")]
 
 
 def test_a_job_runs_in_its_home_or_where_it_has_none_in_its_own_tmp(records: Records, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from harvester.base.errors import HarvesterError
 from harvester.cli import run
 from harvester.health.facts import Facts, Overdue, write_facts
 from harvester.metrics.cloudwatch import TRIES, open_client, publish
-from harvester.metrics.measure import Metric, measure_disk, measure_memory
+from harvester.metrics.measure import Metric, measure_disk, measure_memory, read_count
 
 REGION, ENVIRONMENT, HOST = "ap-south-1", "alpha-harvester-test", "alpha-harvester-test-1"
 DIMENSIONS = [{"Name": "Environment", "Value": ENVIRONMENT}, {"Name": "Host", "Value": HOST}]
@@ -270,6 +270,18 @@ def test_a_damaged_state_is_said_and_replaced(go: Go, tmp_path: Path, capsys: py
     assert go() == 0
     assert str(state) in capsys.readouterr().out
     assert json.loads(state.read_bytes()) == {"run_id": "one", "updates": 10}
+
+
+def test_a_count_or_a_disk_that_cannot_be_looked_at_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(HarvesterError) as count:
+        read_count(tmp_path)
+    with pytest.raises(HarvesterError) as disk:
+        measure_disk(tmp_path / "gone")
+
+    assert str(count.value).startswith(f"{tmp_path}: cannot be used (Is a directory), so updates cannot be counted.")
+    assert str(disk.value).startswith(
+        f"{tmp_path}/gone: the disk cannot be measured (No such file or directory). Correct data_dir"
+    )
 
 
 def test_mistakes_of_people_are_paragraphs(go: Go, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

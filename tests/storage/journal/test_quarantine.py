@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.journal.quarantine import keep_link, keep_range, keep_whole
+from harvester.journal.quarantine import QUARANTINE, keep_link, keep_range, keep_whole, measure
 
 
 @pytest.fixture
@@ -61,3 +61,15 @@ def test_a_second_name_is_given_once_and_never_taken_from_another_file(tmp_path:
     second = keep_link(tmp_path, segment)
     assert (second.name, second.samefile(segment)) == ("2026-11-23_5-77.suspect.2", True)
     assert kept(tmp_path) == {first.name: b"0123456789", second.name: b"another"}
+
+
+def test_what_is_in_quarantine_is_counted_and_what_cannot_be_looked_at_is_not_told_as_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / QUARANTINE
+    assert measure(tmp_path) == (0, 0)
+    folder.mkdir()
+    for number in (1, 2):
+        (folder / f"{number}.suspect").write_bytes(b"x" * number)
+    assert measure(tmp_path) == (2, 3)
+    folder.rename(tmp_path / "away")
+    folder.write_text("a file where the folder should be")
+    assert measure(tmp_path) is None

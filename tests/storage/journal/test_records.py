@@ -10,7 +10,17 @@ from tests.journals import DAY, OPEN_NS, HandClock
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
 from harvester.journal import JournalError, JournalWriter, Record, RunInfo, read_segment, scan
-from harvester.journal.format import CONTROL, HEADER, decode_control, encode_control, segment_header
+from harvester.journal.format import (
+    BACKFILL,
+    CONTROL,
+    HEADER,
+    BackfillAnswer,
+    decode_backfill,
+    decode_control,
+    encode_backfill,
+    encode_control,
+    segment_header,
+)
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ", 7: "NSE:INFY-EQ"}, run_id="run", boot_id="boot")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -239,3 +249,13 @@ def test_the_size_of_a_segment_is_that_of_its_file(tmp_path: Path) -> None:
             assert writer.segment is not None
             assert writer.segment_size == writer.segment.stat().st_size
             writer.append_control({"type": "note"})
+
+
+def test_a_backfills_answer_reads_as_it_was_written_and_one_of_no_date_or_no_resolution_is_none() -> None:
+    answer = BackfillAnswer(OPEN_NS, 200, DAY, DAY, "1D", b"body")
+    written, first = encode_backfill(answer), DAY.toordinal()
+
+    assert decode_backfill(written) == answer
+    assert decode_backfill(written[: BACKFILL.size - 1]) is None
+    for begin, end, name in ((0, first, b"1D"), (first, 2**32 - 1, b"1D"), (first, first, b"\xff")):
+        assert decode_backfill(BACKFILL.pack(OPEN_NS, 200, begin, end, name) + b"body") is None

@@ -6,6 +6,7 @@ That a backup was made and tested is due as well, as jobs; this is what becomes 
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import zone
 from harvester.config.database import DatabaseSettings
 from harvester.deliver.receipts import DayReceipt, load, made_figure
-from harvester.dues.due import Due, Found, UnseenError
+from harvester.dues.due import Due, Found, looking
 from harvester.health.units import how_to_run
 from harvester.jobs.records import JOBS, Records
 from harvester.jobs.schedule import Hours
@@ -74,10 +75,8 @@ class BackupSource:
         for later in range(KINDS[due.name].days):
             if found := self._look(day + timedelta(days=later), stem):
                 return found
-        try:
+        with looking():
             is_made = (self._settings.folder / manifest).exists()
-        except OSError as error:
-            raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
         if is_made:
             return Found(cause=f"{dump} is made, and the bucket was not seen to hold it")
         return Found(cause=f"{dump} was not made: see the job {KINDS[due.name].job}", told=True)
@@ -88,14 +87,10 @@ class BackupSource:
         for later in range(days):
             name = day + timedelta(days=later)
             dump, manifest = (self._settings.folder / f"{stem}{name}.{suffix}" for suffix in ("dump.gz", "json"))
-            try:
+            with looking(), suppress(FileNotFoundError):
                 made_ns = manifest.stat().st_mtime_ns
                 dump.stat()
                 return Found(met_ns=made_ns, proof=f"{dump.name} lies on this host, which has no bucket")
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
             if pulled := self._look(name, stem):  # the copy here went after it
                 made = self._receipt(name).counts.get(made_figure(due.name))
                 met_ns = pulled.met_ns if made is None else made * NS_PER_SECOND

@@ -1,6 +1,7 @@
 """What is due, what was found of it, and the protocol by which a kind of thing takes part."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Literal, Protocol
 
@@ -61,6 +62,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class UnseenError(HarvesterError):
     """A source cannot say anything; the message says why, and what to do."""
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """What the system does not show inside is UnseenError with its path."""
+    try:
+        yield
+    except OSError as error:
+        raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
 
 
 class Source(Protocol):

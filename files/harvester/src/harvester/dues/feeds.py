@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from harvester.base.errors import HarvesterError
 from harvester.config.feeds import HISTORIES
-from harvester.dues.due import Due, Found, UnseenError
+from harvester.dues.due import Due, Found, UnseenError, looking
 from harvester.health.days import CLOSE_NS, how_to_close
 from harvester.jobs.schedule import Hours
 from harvester.lake.layout import CERTIFICATE, MANIFEST, Partition
@@ -75,8 +75,10 @@ class FeedSource:
 
     def _is_ours(self, day: date) -> bool:
         """Whether this host recorded anything on that day or before."""
-        days = [path.parent.name.removeprefix("date=") for path in (self._lake / MANIFEST).glob(f"*/host={self._host}")]
-        days += [path.name for path in self._lake.with_name("journal").glob("????-??-??")]
+        with looking():
+            closed = [path.parent.name for path in (self._lake / MANIFEST).glob(f"*/host={self._host}")]
+            recorded = [path.name for path in self._lake.with_name("journal").glob("????-??-??")]
+        days = [*(name.removeprefix("date=") for name in closed), *recorded]
         return any(each <= day.isoformat() for each in days)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
 
-from harvester.dues.due import Due, Found, UnseenError
+from harvester.dues.due import Due, Found, looking
 from harvester.health.days import CLOSE_NS, UPLOAD_NS
 from harvester.health.seen_days import UPLOADS, look_at_day
 from harvester.health.units import how_to_run
@@ -27,11 +27,11 @@ class UploadSource:
         """One on each day that is closed, or has a journal to be closed."""
         hours, recorded = self._hours(day), self._data_dir / "journal" / day.isoformat()
         partition = Partition(day, self._host)
-        if (
-            NAME in without
-            or hours is None
-            or not (recorded.is_dir() or (self._data_dir / "lake" / partition.manifest).exists())
-        ):
+        if NAME in without or hours is None:
+            return []
+        with looking():
+            is_here = recorded.is_dir() or (self._data_dir / "lake" / partition.manifest).exists()
+        if not is_here:
             return []
         by_ns = hours[1] + CLOSE_NS + UPLOAD_NS
         return [
@@ -48,15 +48,13 @@ class UploadSource:
 
     def find(self, due: Due) -> Found:
         partition = Partition(date.fromisoformat(due.period), self._host)
-        if not (self._data_dir / "lake" / partition.manifest).exists():
-            return Found(cause="the day is not closed, so there is nothing to upload")
         receipt = self._data_dir / UPLOADS / f"{due.period}_{self._host}.json"
-        try:
+        with looking():
+            if not (self._data_dir / "lake" / partition.manifest).exists():
+                return Found(cause="the day is not closed, so there is nothing to upload")
             day = look_at_day(self._data_dir, partition, uploads=True)
             if day.uploaded:
                 return Found(met_ns=receipt.stat().st_mtime_ns, proof="each file and the manifest are verified there")
-        except OSError as error:
-            raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
         if day.left_out:
             return Found(excused="files of it were cleaned up before there was a bucket")
         return Found(cause="it is not in the bucket")
